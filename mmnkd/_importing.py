@@ -1,0 +1,62 @@
+"""Who is importing mmnkd, and when to register its classes.
+
+Python runs ``mmnkd/__init__.py`` for ``import mmnkd.functional`` too, which is
+for users of plain PyTorch: OpenMMLab must neither be needed nor be imported.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Callable, Optional
+
+
+def is_being_imported(name: str) -> bool:
+    """Tell whether an import of the module `name` is under way.
+
+    Read off the frames of Python's import system; where they aren't to be
+    seen (another interpreter), the answer is False.
+    """
+    frame = sys._getframe()
+    while frame is not None:
+        if (
+            frame.f_globals.get('__name__') == 'importlib._bootstrap'
+            and frame.f_locals.get('name') == name
+        ):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def when_imported(name: str, action: Callable[[], None]) -> None:
+    """Call `action` once the module `name` has been imported."""
+    sys.meta_path.insert(0, _Watcher(name, action))
+
+
+class _Watcher(importlib.abc.MetaPathFinder):
+    """Let the other finders find the module, and follow its execution."""
+
+    def __init__(self, name: str, action: Callable[[], None]) -> None:
+        self.name = name
+        self.action = action
+
+    def find_spec(
+        self, fullname: str, path=None, target: Optional[ModuleType] = None
+    ) -> Optional[ModuleSpec]:
+        if fullname != self.name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            self.action()
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec

@@ -1,0 +1,179 @@
+"""Checkpoints, read safely: tensors and plain data, never code.
+
+torch >= 2.6 loads files with ``weights_only=True``. Official mmengine neither
+asks for less nor tells torch that its own training logs are harmless, so it
+can't resume what it saved; :func:`allow_mmengine_checkpoints` tells torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+from pathlib import Path
+from typing import Any, Mapping, Optional
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import print_log
+from mmengine.logging.history_buffer import HistoryBuffer
+from mmengine.utils import digit_version
+from torch import Tensor, nn
+
+__all__ = [
+    'allow_mmengine_checkpoints',
+    'load_strictly',
+    'read_state_dict',
+]
+
+_STATISTICS = ('min', 'max', 'current', 'mean')
+_HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.pth$')
+
+
+def allow_mmengine_checkpoints() -> None:
+    """Let torch's safe loader read what mmengine's Runner saves.
+
+    Those files hold HistoryBuffer objects: numpy arrays of numbers and four
+    methods of the class. Nothing else becomes loadable.
+    """
+    if digit_version(torch.__version__) < digit_version('2.6'):
+        return
+    reconstruct, scalar = (
+        sample.__reduce__()[0] for sample in (np.zeros(1), np.float64(1))
+    )
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            np.ndarray,
+            np.dtype,
+            type(np.dtype('float64')),
+            type(np.dtype('int64')),
+            # The functions' names in files of numpy 1 and of numpy 2.
+            (reconstruct, 'numpy.core.multiarray._reconstruct'),
+            (reconstruct, 'numpy._core.multiarray._reconstruct'),
+            (scalar, 'numpy.core.multiarray.scalar'),
+            (scalar, 'numpy._core.multiarray.scalar'),
+            (_statistic, 'builtins.getattr'),
+        ]
+    )
+
+
+def _statistic(owner: Any, name: str) -> Any:
+    """Stand in for ``getattr``, by which pickle names a class's method."""
+    if owner is HistoryBuffer and name in _STATISTICS:
+        return getattr(owner, name)
+    raise pickle.UnpicklingError(
+        f'Expected a statistic of HistoryBuffer {_STATISTICS}, but got '
+        f'{name!r} of {owner!r}.'
+    )
+
+
+def read_state_dict(source: str) -> dict[str, Tensor]:
+    """Read a model's weights from a file or a URL.
+
+    Args:
+        source: Path, or http(s) URL: kept in torch.hub's folder, and checked
+            against the hash in its name, if there is one. Under data
+            parallelism one process downloads.
+
+    Returns:
+        The weights by name: the file's ``state_dict`` where it has one, else
+        the file itself, without the ``module.`` of DataParallel and without
+        the parameters of distillation losses.
+
+    Raises:
+        FileNotFoundError: There is no such file, or it can't be downloaded.
+        ValueError: The file holds something else than weights, or objects
+            that only ``weights_only=False`` would load.
+    """
+    is_url = source.startswith(('http://', 'https://'))
+    path = _downloaded(source) if is_url else Path(source).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'Expected a checkpoint file, but there is none at {source!r}.'
+        )
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'Expected {source!r} to hold tensors and plain data only, but '
+            f'torch refuses it, because loading it could run code: {error} '
+            'If you trust the file, save its `state_dict` alone and use that.'
+        ) from error
+    weights = content
+    if isinstance(content, Mapping) and 'state_dict' in content:
+        weights = content['state_dict']
+    if not _is_state_dict(weights):
+        raise ValueError(
+            f'Expected {source!r} to hold a state_dict (name: tensor), but '
+            f'got {type(content).__name__} '
+            f'{list(content)[:5] if isinstance(content, Mapping) else ""}.'
+        )
+    weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
+    return {
+        name: value
+        for name, value in weights.items()
+        if not name.startswith('distill_losses.')
+    }
+
+
+def load_strictly(
+    model: nn.Module, weights: Mapping[str, Tensor], source: str
+) -> None:
+    """Load weights that must fit the model, name by name.
+
+    Raises:
+        ValueError: Which names are missing, unexpected or of another shape.
+    """
+    try:
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        problem = ''
+    except RuntimeError as error:  # torch lists shapes that differ
+        missing, unexpected, problem = [], [], f' {error}'
+    for kind, names in (('missing', missing), ('unexpected', unexpected)):
+        if names:
+            more = f' and {len(names) - 8} more' if len(names) > 8 else ''
+            problem += f' {kind}: {", ".join(names[:8])}{more};'
+    if problem:
+        raise ValueError(
+            f'Expected the weights in {source!r} to fit '
+            f'{type(model).__name__} exactly, but got{problem.rstrip(";")}.'
+        )
+
+
+def _downloaded(url: str) -> Path:
+    name = Path(urlparse(url).path).name
+    folder = Path(torch.hub.get_dir()) / 'checkpoints'
+    hashed = _HASHED_NAME.search(name)
+    if not hashed:  # two servers may both have an `epoch_100.pth`
+        folder /= hashlib.sha256(url.encode()).hexdigest()[:8]
+    path = folder / name
+    if is_main_process():
+        _fetch(url, path, hashed and hashed[1])
+    barrier()
+    _fetch(url, path, hashed and hashed[1])  # a node with a disk of its own
+    return path
+
+
+def _fetch(url: str, path: Path, sha256: Optional[str]) -> None:
+    if path.is_file():
+        return
+    print_log(f'Downloading {url} to {path}', 'current')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(url, str(path), sha256)
+    except (OSError, RuntimeError) as error:  # no network; wrong hash
+        raise FileNotFoundError(
+            f'Could not download {url}: {error}. Fetch it by other means and '
+            'give its path instead.'
+        ) from error
+
+
+def _is_state_dict(content: Any) -> bool:
+    return (
+        isinstance(content, Mapping)
+        and len(content) > 0
+        and all(isinstance(value, Tensor) for value in content.values())
+    )

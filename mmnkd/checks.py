@@ -1,0 +1,100 @@
+"""Checks of arguments at the door: what was expected and what came."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def check_logits(name: str, logits: Tensor) -> None:
+    if not isinstance(logits, Tensor):
+        raise TypeError(
+            f'Expected `{name}` to be a tensor, but got '
+            f'{type(logits).__name__}.'
+        )
+    if not logits.is_floating_point():
+        raise TypeError(
+            f'Expected `{name}` to have a floating dtype, but got '
+            f'{logits.dtype}.'
+        )
+    if logits.ndim != 2 or logits.shape[0] < 1 or logits.shape[1] < 2:
+        raise ValueError(
+            f'Expected `{name}` of shape (N, C) with at least one sample and '
+            f'two classes, but got {tuple(logits.shape)}.'
+        )
+
+
+def check_same_shape(logits_student: Tensor, logits_teacher: Tensor) -> None:
+    if logits_student.shape != logits_teacher.shape:
+        raise ValueError(
+            'Expected `logits_student` and `logits_teacher` of one shape, but '
+            f'got {tuple(logits_student.shape)} and '
+            f'{tuple(logits_teacher.shape)}.'
+        )
+
+
+def check_target(target: Tensor, logits: Tensor) -> None:
+    if not isinstance(target, Tensor):
+        raise TypeError(
+            'Expected `target` to be a tensor, but got '
+            f'{type(target).__name__}.'
+        )
+    expected = {1: logits.shape[:1], 2: logits.shape}.get(target.ndim)
+    if target.shape != expected:
+        raise ValueError(
+            f'Expected `target` of shape {tuple(logits.shape[:1])} (class '
+            f'indices) or {tuple(logits.shape)} (scores), but got '
+            f'{tuple(target.shape)}.'
+        )
+    is_float = target.is_floating_point()
+    if is_float != (target.ndim == 2) or target.dtype == torch.bool:
+        raise TypeError(
+            'Expected `target` to be class indices (N,) of an integer dtype '
+            'or scores (N, C) of a floating dtype, but got shape '
+            f'{tuple(target.shape)} of {target.dtype}.'
+        )
+    # To read a value on a GPU is to wait for it; there, torch's own assert in
+    # gather and scatter guards the range.
+    if target.device.type == 'cpu' and not torch.compiler.is_compiling():
+        _check_target_values(target, num_classes=logits.shape[1])
+
+
+def _check_target_values(target: Tensor, num_classes: int) -> None:
+    low, high = target.min().item(), target.max().item()
+    if target.ndim == 1 and (low < 0 or high >= num_classes):
+        raise ValueError(
+            f'Expected class indices in [0, {num_classes - 1}] in `target`, '
+            f'but got values from {low} to {high}.'
+        )
+    if target.ndim == 2 and not (low >= 0 and high < float('inf')):
+        raise ValueError(
+            'Expected finite scores >= 0 in `target`, but got values from '
+            f'{low} to {high}.'
+        )
+    if target.ndim == 2 and not target.amax(dim=1).min() > 0:
+        raise ValueError(
+            'Expected a score > 0 in each row of `target`, but got a row of '
+            'zeros, a sample without a label.'
+        )
+
+
+def check_positive(name: str, value: float) -> None:
+    if not 0 < value < float('inf'):
+        raise ValueError(
+            f'Expected `{name}` to be positive and finite, but got {value}.'
+        )
+
+
+def check_not_negative(name: str, value: float) -> None:
+    if not 0 <= value < float('inf'):
+        raise ValueError(
+            f'Expected `{name}` to be finite and at least 0, but got {value}.'
+        )
+
+
+def check_reduction(reduction: str) -> None:
+    if reduction not in ('none', 'mean', 'sum'):
+        raise ValueError(
+            "Expected `reduction` to be 'none', 'mean' or 'sum', but got "
+            f'{reduction!r}.'
+        )

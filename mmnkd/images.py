@@ -1,0 +1,83 @@
+"""The student's images, converted to what the teacher was trained on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ['ImageAdapter']
+
+
+class ImageAdapter:
+    """Undo the student's normalisation and apply the teacher's.
+
+    Both start from the same decoded image, so that mean, std and the order of
+    the channels say all. MixUp and CutMix commute with the conversion.
+
+    Args:
+        student: The student's data preprocessor.
+        teacher: The teacher's, None if it takes the student's images.
+        size: (height, width) of the teacher's images, None for the student's.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        teacher: Optional[nn.Module],
+        size: Optional[tuple[int, int]] = None,
+    ) -> None:
+        given = _Format.of(student)
+        wanted = given if teacher is None else _Format.of(teacher)
+        self.size = size
+        self.flip = given.to_rgb != wanted.to_rgb
+        mean, std = given.mean, given.std
+        if self.flip:
+            mean, std = mean.flip(0), std.flip(0)
+        self.scale = (std / wanted.std).float()
+        self.shift = ((mean - wanted.mean) / wanted.std).float()
+        self.same_values = bool(
+            (self.scale == 1).all() and (self.shift == 0).all()
+        )
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Convert (N, channels, H, W) images; equal formats cost nothing."""
+        if self.flip and images.shape[1] == 3:
+            images = images.flip(1)
+        if not self.same_values:
+            self.scale = self.scale.to(images.device)
+            self.shift = self.shift.to(images.device)
+            images = torch.addcmul(self.shift, images, self.scale)
+        if self.size is not None and images.shape[-2:] != self.size:
+            images = F.interpolate(
+                images, self.size, mode='bilinear', antialias=True
+            )
+        return images
+
+    def __repr__(self) -> str:
+        steps = {
+            'channels flipped': self.flip,
+            'other mean and std': not self.same_values,
+            f'resized to {self.size}': self.size is not None,
+        }
+        done = [step for step, wanted in steps.items() if wanted]
+        return ', '.join(done) or "the student's"
+
+
+class _Format(NamedTuple):
+    mean: Tensor  # (channels, 1, 1) or (1, 1, 1)
+    std: Tensor
+    to_rgb: bool
+
+    @classmethod
+    def of(cls, preprocessor: nn.Module) -> _Format:
+        """Read a preprocessor of mmpretrain or mmengine."""
+        mean = getattr(preprocessor, 'mean', None)
+        std = getattr(preprocessor, 'std', None)
+        if mean is None or std is None:  # it doesn't normalise
+            mean, std = torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
+        flips = getattr(preprocessor, '_channel_conversion', False)
+        to_rgb = getattr(preprocessor, 'to_rgb', flips)
+        return cls(mean.double().cpu(), std.double().cpu(), bool(to_rgb))

@@ -1,0 +1,84 @@
+"""What names a model: a config file, a model-zoo name, or a dict."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from mmengine.config import Config, ConfigDict
+from mmengine.hub import get_config
+from mmpretrain.apis import ModelHub, list_models
+
+__all__ = ['find_weights', 'read_model_config']
+
+ModelName = Union[str, dict]
+
+
+def read_model_config(model: ModelName) -> ConfigDict:
+    """Return the model dict, with its ``data_preprocessor`` if it has one.
+
+    Args:
+        model: A config file (a path, or ``'mmpretrain::resnet/….py'``), a name
+            from mmpretrain's model zoo, or a model dict.
+
+    Raises:
+        FileNotFoundError, ValueError, TypeError: What was expected.
+    """
+    if isinstance(model, dict):
+        if 'type' not in model:
+            raise ValueError(
+                "Expected a model dict with a 'type', but got the keys "
+                f'{sorted(model)}.'
+            )
+        return ConfigDict(model)
+    if not isinstance(model, str):
+        raise TypeError(
+            'Expected a config file, a name from the model zoo or a model '
+            f'dict, but got {type(model).__name__}.'
+        )
+    config = _read_config(model)
+    network = config.model
+    # Top-level keys of a config that its Runner would hand to the model.
+    if config.get('data_preprocessor') is not None:
+        network.setdefault('data_preprocessor', config.data_preprocessor)
+    network.setdefault('_scope_', config.get('default_scope', 'mmpretrain'))
+    return network
+
+
+def find_weights(model: Any) -> Optional[str]:
+    """Return the URL of a model's weights in mmpretrain's zoo, if any."""
+    if not isinstance(model, str):
+        return None
+    name = Path(model.split('::')[-1]).stem if _is_file(model) else model
+    try:
+        return ModelHub.get(name).weights
+    except ValueError:
+        return None
+
+
+def _read_config(name: str) -> Config:
+    if '::' in name:
+        # mmengine would run pip install for a package that isn't there.
+        package = name.split('::')[0]
+        if find_spec(package) is None:
+            raise ValueError(
+                f'Expected an installed package before `::`, but got {name!r}.'
+            )
+        return get_config(name)
+    if _is_file(name):
+        return Config.fromfile(name)
+    try:
+        return ModelHub.get(name).config
+    except ValueError as error:
+        near = difflib.get_close_matches(name, list_models(), n=5)
+        raise ValueError(
+            'Expected a config file (.py), or a name from the model zoo as '
+            f'mmpretrain.list_models() has them, but got {name!r}. Nearest: '
+            f'{near}.'
+        ) from error
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).suffix in ('.py', '.json', '.yaml', '.yml')

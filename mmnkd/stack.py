@@ -1,0 +1,62 @@
+"""The OpenMMLab stack that mmnkd plugs into: is it there, does it work."""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from importlib.util import find_spec
+
+__all__ = ['check_stack']
+
+PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
+INSTALL = 'pip install "mmnkd[openmmlab]"'
+
+
+def check_stack() -> None:
+    """Make sure that mmengine, mmcv and mmpretrain can be imported.
+
+    Raises:
+        ImportError: What is wrong, and the command that mends it.
+    """
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f'mmnkd needs {", ".join(PACKAGES)}, but {", ".join(missing)} '
+            f'can not be found. Run: {INSTALL} (or, for the stack that is '
+            'maintained by OneDL: pip install "mmnkd[onedl]"). The losses '
+            'alone need torch only: import mmnkd.functional'
+        )
+    both = [
+        name
+        for name in PACKAGES
+        if _installed(f'onedl-{name}')
+        and (_installed(name) or _installed(f'{name}-lite'))
+    ]
+    if both:
+        raise ImportError(
+            f'Two distributions of {", ".join(both)} are installed, '
+            "OpenMMLab's and OneDL's, and have overwritten each other's files."
+            ' Run: pip uninstall -y mmengine mmcv mmcv-lite mmpretrain '
+            f'onedl-mmengine onedl-mmcv onedl-mmpretrain && {INSTALL}'
+        )
+    if _installed('mmengine') and find_spec('pkg_resources') is None:
+        raise ImportError(
+            'mmengine needs pkg_resources to read `mmpretrain::` configs, and '
+            'setuptools 82 removed it. Run: pip install "setuptools<82"'
+        )
+    for name in PACKAGES:
+        try:
+            importlib.import_module(name)
+        except (ImportError, AssertionError) as error:
+            raise ImportError(
+                f'mmnkd needs {name}, which is installed but can not be '
+                f'imported: {error}. Run: {INSTALL}'
+            ) from error
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

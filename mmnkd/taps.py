@@ -1,0 +1,98 @@
+"""Taps: what named sub-modules put out during one forward."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from typing import Any, Iterable, Iterator, Mapping, Sequence, Union
+
+from torch import nn
+
+__all__ = ['Taps', 'check_taps', 'recorded']
+
+
+class Taps:
+    """Names of the outputs that a loss reads from one network.
+
+    Args:
+        names: One name, several, or None. A name is ``'logits'`` or that of a
+            sub-module, as in ``named_modules()``.
+    """
+
+    def __init__(self, names: Union[str, Sequence[str], None]) -> None:
+        self._given = names
+        self.names = (names,) if isinstance(names, str) else tuple(names or ())
+        if not all(isinstance(name, str) for name in self.names):
+            raise TypeError(
+                'Expected taps to be a name, a list of names or None, but got '
+                f'{names!r}.'
+            )
+
+    def pick(self, outputs: Mapping[str, Any]) -> Any:
+        """Return one output, a tuple of several, or None for no name."""
+        if self._given is None:
+            return None
+        picked = tuple(outputs[name] for name in self.names)
+        return picked[0] if isinstance(self._given, str) else picked
+
+
+def check_taps(model: nn.Module, names: Iterable[str], owner: str) -> None:
+    """Make sure that every name is a sub-module.
+
+    Raises:
+        ValueError: With the nearest names that there are.
+    """
+    modules = dict(model.named_modules())
+    for name in names:
+        if not name or name not in modules:
+            near = difflib.get_close_matches(name, modules, n=5, cutoff=0.4)
+            raise ValueError(
+                f'Expected a tap to name a sub-module of the {owner} '
+                f'{type(model).__name__}, but got {name!r}. Nearest: '
+                f'{near or [child for child, _ in model.named_children()]}.'
+            )
+
+
+@contextlib.contextmanager
+def recorded(
+    model: nn.Module, names: Iterable[str]
+) -> Iterator[dict[str, Any]]:
+    """Record the outputs of sub-modules while the block runs.
+
+    The hooks live for the block only, so that a copy, an export or the second
+    forward of activation checkpointing never meets them.
+
+    Args:
+        model: The network whose forward is called in the block.
+        names: Its sub-modules, as in ``named_modules()``.
+
+    Yields:
+        A dict that maps each name to its output, filled by the forward.
+
+    Raises:
+        RuntimeError: The forward reached one of them never, or twice.
+    """
+    names = list(names)
+    calls: dict[str, int] = dict.fromkeys(names, 0)
+    outputs: dict[str, Any] = {}
+
+    def hook_for(name: str):
+        def hook(module: nn.Module, args: tuple, output: Any) -> None:
+            calls[name] += 1
+            outputs[name] = output
+
+        return hook
+
+    with contextlib.ExitStack() as hooks:
+        for name in names:
+            module = model.get_submodule(name)
+            handle = module.register_forward_hook(hook_for(name))
+            hooks.callback(handle.remove)
+        yield outputs
+    for name, count in calls.items():
+        if count != 1:
+            raise RuntimeError(
+                f'Expected the forward of {type(model).__name__} to reach '
+                f'the tap {name!r} once, but it did {count} times. Name a '
+                'sub-module that runs once.'
+            )

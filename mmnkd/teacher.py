@@ -1,0 +1,195 @@
+"""The teacher: built late, loaded strictly, frozen, and no part of the model.
+
+It is a plain object. So the student's parameters, modules, state_dict, EMA
+copies and DDP wrapper never see it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Optional, Sequence, Union
+
+import torch
+from mmengine.logging import print_log
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from .checkpoint import load_strictly, read_state_dict
+from .images import ImageAdapter
+from .model_config import find_weights, read_model_config
+from .taps import check_taps, recorded
+
+__all__ = ['FrozenTeacher']
+
+_NOT_GIVEN: Any = object()
+
+
+class FrozenTeacher:
+    """Hold a teacher network that looks at the student's images.
+
+    Nothing is read or built before :meth:`build`, so that a distilled config
+    can be tested where there is no teacher file.
+
+    Args:
+        model: A config file (a path, or ``'mmpretrain::resnet/….py'``), a name
+            from mmpretrain's model zoo, or a model dict. The images are
+            converted for the teacher by the config's ``data_preprocessor``;
+            a model dict without one takes the student's images as they are.
+        checkpoint: Path or URL of the weights, which must fit name by name.
+            None keeps the model's own initialisation: that of its
+            ``init_cfg``, of ``pretrained=True`` in timm, or a random one.
+        mode: 'eval', or 'train' as in the authors' released code: dropout is
+            on, and BN uses batch statistics and updates its running ones.
+        input_size: Height and width (an int: both) that the teacher's images
+            are resized to. None keeps the student's.
+        class_indices: For each class of the student its index among those of
+            the teacher, where the two differ.
+
+    Raises:
+        ValueError, TypeError: What was expected and what came.
+    """
+
+    def __init__(
+        self,
+        model: Union[str, dict],
+        checkpoint: Optional[str] = _NOT_GIVEN,
+        *,
+        mode: str = 'eval',
+        input_size: Union[int, Sequence[int], None] = None,
+        class_indices: Optional[Sequence[int]] = None,
+    ) -> None:
+        if checkpoint is _NOT_GIVEN:
+            known = find_weights(model)
+            example = f' (the model zoo has {known!r})' if known else ''
+            raise ValueError(
+                'Expected `teacher.checkpoint`, but got none. Give the path '
+                f"or URL of the teacher's weights{example}, or None to keep "
+                "the model's own initialisation."
+            )
+        if mode not in ('eval', 'train'):
+            raise ValueError(
+                "Expected `teacher.mode` to be 'eval' or 'train', but got "
+                f'{mode!r}.'
+            )
+        self.model = model
+        self.checkpoint = checkpoint
+        self.mode = mode
+        self.input_size = _height_and_width(input_size)
+        self.class_indices = _class_indices(class_indices)
+        self.network: Optional[nn.Module] = None
+
+    def __deepcopy__(self, memo: dict) -> FrozenTeacher:
+        # An EMA copy of the student shares the teacher: it never changes.
+        return self
+
+    def __getstate__(self) -> dict:
+        # A pickled student carries the recipe of its teacher, not the weights.
+        return {**vars(self), 'network': None}
+
+    def build(
+        self, student_preprocessor: nn.Module, taps: Iterable[str] = ()
+    ) -> None:
+        """Build the network and load its weights, if that isn't done yet.
+
+        Args:
+            student_preprocessor: What the student's images went through.
+            taps: Sub-modules that will be asked for, to be checked now.
+
+        Raises:
+            FileNotFoundError, ValueError: The config, the weights or a tap
+                isn't what it should be.
+        """
+        if self.network is not None:
+            return
+        config = read_model_config(self.model)
+        has_own_images = config.get('data_preprocessor') is not None
+        # The student's random numbers are those of a run without a teacher.
+        with torch.random.fork_rng(devices=[]):
+            network = MODELS.build(config)
+            if self.checkpoint is not None:
+                weights = read_state_dict(self.checkpoint)
+                load_strictly(network, weights, self.checkpoint)
+            elif hasattr(network, 'init_weights'):
+                network.init_weights()
+        check_taps(network, taps, 'teacher')
+        self._adapt = ImageAdapter(
+            student_preprocessor,
+            network.data_preprocessor if has_own_images else None,
+            self.input_size,
+        )
+        self.network = network.requires_grad_(False)
+        self.network.train(self.mode == 'train')
+        self._move(torch.device('cpu'))
+        print_log(f'Built the {self!r}', 'current')
+
+    def __repr__(self) -> str:
+        if self.network is None:
+            return f'teacher {self.model!r}, not built yet'
+        millions = sum(p.numel() for p in self.network.parameters()) / 1e6
+        return (
+            f'teacher {type(self.network).__name__}: {millions:.2f} M '
+            f'parameters from {self.checkpoint}, in {self.mode} mode, images: '
+            f'{self._adapt!r}'
+        )
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor, taps: Iterable[str]) -> dict[str, Any]:
+        """Run the teacher on the student's images.
+
+        Args:
+            images: (N, channels, height, width), as the student gets them.
+            taps: Sub-modules whose outputs are wanted beside the logits.
+
+        Returns:
+            The outputs by tap, and those of the network itself as
+            ``'logits'``, with the student's classes picked.
+        """
+        assert self.network is not None, 'build() comes first'
+        if self._device != images.device:
+            self._move(images.device)
+        with recorded(self.network, taps) as outputs:
+            logits = self.network(self._adapt(images))
+        outputs['logits'] = self._pick_classes(logits)
+        return outputs
+
+    def _move(self, device: torch.device) -> None:
+        assert self.network is not None
+        self.network.to(device)
+        if self.class_indices is not None:
+            self._columns = torch.tensor(self.class_indices, device=device)
+        self._device = device
+
+    def _pick_classes(self, logits: Any) -> Any:
+        if self.class_indices is None or not isinstance(logits, Tensor):
+            return logits
+        highest = max(self.class_indices)
+        if highest >= logits.shape[1]:
+            raise ValueError(
+                'Expected `teacher.class_indices` among the '
+                f'{logits.shape[1]} classes of the teacher, but got {highest}.'
+            )
+        return logits.index_select(1, self._columns)
+
+
+def _height_and_width(
+    size: Union[int, Sequence[int], None],
+) -> Optional[tuple[int, int]]:
+    if size is None:
+        return None
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+        raise ValueError(
+            'Expected `teacher.input_size` to be a positive int or '
+            f'(height, width), but got {size!r}.'
+        )
+    return pair
+
+
+def _class_indices(indices: Optional[Sequence[int]]) -> Optional[list[int]]:
+    if indices is None:
+        return None
+    if not indices or not all(isinstance(i, int) and i >= 0 for i in indices):
+        raise ValueError(
+            'Expected `teacher.class_indices` to be a list of ints >= 0, one '
+            f'for each class of the student, but got {indices!r}.'
+        )
+    return list(indices)

@@ -1,0 +1,153 @@
+"""Tiny real networks of mmpretrain, trained by a real Runner on real digits."""
+
+import copy
+import time
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+import mmnkd  # noqa: F401
+
+PREPROCESSOR = {
+    'num_classes': 10,
+    'mean': [77.8] * 3,
+    'std': [95.8] * 3,
+    'to_rgb': True,
+}
+
+
+def resnet(width=4, classes=10, **head):
+    """Return the config of a ResNet with two stages for 8x8 images."""
+    return {
+        'type': 'ImageClassifier',
+        'backbone': {
+            'type': 'ResNet_CIFAR',
+            'depth': 18,
+            'num_stages': 2,
+            'stem_channels': width,
+            'base_channels': width,
+            'strides': (1, 2),
+            'dilations': (1, 1),
+            'out_indices': (1,),
+        },
+        'neck': {'type': 'GlobalAveragePooling'},
+        'head': {
+            'type': 'LinearClsHead',
+            'num_classes': classes,
+            'in_channels': 2 * width,
+            **head,
+        },
+    }
+
+
+def vit(classes=10, dims=16, **head):
+    """Return the config of a vision transformer for 8x8 images."""
+    return {
+        'type': 'ImageClassifier',
+        'backbone': {
+            'type': 'VisionTransformer',
+            'arch': {
+                'embed_dims': dims,
+                'num_layers': 2,
+                'num_heads': 2,
+                'feedforward_channels': 2 * dims,
+            },
+            'img_size': 8,
+            'patch_size': 4,
+            'drop_path_rate': 0.1,
+        },
+        'neck': None,
+        'head': {
+            'type': 'VisionTransformerClsHead',
+            'num_classes': classes,
+            'in_channels': dims,
+            **head,
+        },
+    }
+
+
+def teacher(model=None, **options):
+    """Return the arguments of a random teacher, explicitly so."""
+    options.setdefault('checkpoint', None)
+    return {'model': model or resnet(width=8), **options}
+
+
+def nkd(**options):
+    """Return the config of one NKD loss, named `nkd`."""
+    return {'nkd': {'type': 'NKDLoss', **options}}
+
+
+def distilled(student=None, teacher_options=None, losses=None, **keys):
+    """Return a student's config with the two keys added."""
+    config = {**(student or resnet()), 'type': 'DistilledClassifier', **keys}
+    config['teacher'] = teacher_options or teacher()
+    config['distill_losses'] = losses or nkd()
+    return config
+
+
+def build(config):
+    """Build a model as a Runner does."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return MODELS.build(Config(copy.deepcopy({'model': config})).model)
+
+
+def batch(n=6, size=8, classes=10, scores=False):
+    """Return images and data samples as a data preprocessor hands them on."""
+    torch.manual_seed(3)
+    images = torch.randn(n, 3, size, size)
+    samples = [DataSample().set_gt_label(i % classes) for i in range(n)]
+    if scores:
+        mixed = torch.zeros(n, classes)
+        mixed[:, 1], mixed[:, 2] = 0.7, 0.3
+        for sample, score in zip(samples, mixed):
+            sample.set_gt_score(score)
+    return images, samples
+
+
+def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
+    """Return a Runner that trains `model` on a few of the digits."""
+    pipeline = [{'type': 'PackInputs'}]
+
+    def loader(split, count, shuffle):
+        return {
+            'batch_size': batch_size,
+            'num_workers': 0,
+            'dataset': {
+                'type': 'Digits',
+                'split': split,
+                'indices': count,
+                'pipeline': pipeline,
+            },
+            'sampler': {'type': 'DefaultSampler', 'shuffle': shuffle},
+        }
+
+    config = {
+        'model': model,
+        'data_preprocessor': dict(PREPROCESSOR),
+        'work_dir': str(work_dir),
+        'experiment_name': f'tiny_{time.time_ns()}',
+        'default_scope': 'mmpretrain',
+        'train_dataloader': loader('train', images, True),
+        'val_dataloader': loader('test', 32, False),
+        'val_evaluator': {'type': 'Accuracy'},
+        'val_cfg': {},
+        'train_cfg': {'by_epoch': True, 'max_epochs': epochs},
+        'optim_wrapper': {
+            'optimizer': {'type': 'SGD', 'lr': 0.05, 'momentum': 0.9}
+        },
+        'randomness': {'seed': 1},
+        'log_level': 'WARNING',
+        **keys,
+    }
+    return Runner.from_cfg(Config(copy.deepcopy(config)))
+
+
+def train(model, work_dir, **keys):
+    """Train, and return the Runner."""
+    run = runner(model, work_dir, **keys)
+    run.train()
+    return run
