@@ -15,12 +15,12 @@ from ._importing import is_being_imported, when_imported
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .plugin import (  # noqa: F401
+    from .plugin import (
+        DistillationMixin,
         DistilledClassifier,
         DistilledHuggingFaceClassifier,
         DistilledTimmClassifier,
         DistillLoss,
-        DistillationMixin,
         FrozenTeacher,
         NKDLoss,
         TFNKDLoss,
@@ -49,7 +49,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
-if is_being_imported('mmnkd.functional') and 'mmpretrain' not in sys.modules:
+if is_being_imported('mmnkd.functional') and not sys.modules.get('mmpretrain'):
     when_imported('mmpretrain', _register)
 else:
     _register()

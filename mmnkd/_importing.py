@@ -10,8 +10,8 @@ import importlib.abc
 import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Callable, Optional
+from types import FrameType, ModuleType
+from typing import Callable, Optional, Sequence
 
 
 def is_being_imported(name: str) -> bool:
@@ -20,7 +20,7 @@ def is_being_imported(name: str) -> bool:
     Read off the frames of Python's import system; where they aren't to be
     seen (another interpreter), the answer is False.
     """
-    frame = sys._getframe()
+    frame: Optional[FrameType] = sys._getframe()
     while frame is not None:
         if (
             frame.f_globals.get('__name__') == 'importlib._bootstrap'
@@ -44,7 +44,10 @@ class _Watcher(importlib.abc.MetaPathFinder):
         self.action = action
 
     def find_spec(
-        self, fullname: str, path=None, target: Optional[ModuleType] = None
+        self,
+        fullname: str,
+        path: Optional[Sequence[str]] = None,
+        target: Optional[ModuleType] = None,
     ) -> Optional[ModuleSpec]:
         if fullname != self.name:
             return None

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Optional
 from urllib.parse import urlparse
 
 import numpy as np
@@ -40,9 +41,9 @@ def allow_mmengine_checkpoints() -> None:
     """
     if digit_version(torch.__version__) < digit_version('2.6'):
         return
-    reconstruct, scalar = (
-        sample.__reduce__()[0] for sample in (np.zeros(1), np.float64(1))
-    )
+    # numpy keeps both in a module whose name changed from numpy 1 to 2.
+    reconstruct: Any = np.zeros(1).__reduce__()[0]
+    scalar: Any = np.float64(1).__reduce__()[0]
     torch.serialization.add_safe_globals(
         [
             HistoryBuffer,
@@ -96,11 +97,15 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
         )
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
+        # What torch prints before this recommends weights_only=False.
+        reason = repr(error).split('WeightsUnpickler error: ')[-1]
         raise ValueError(
-            f'Expected {source!r} to hold tensors and plain data only, but '
-            f'torch refuses it, because loading it could run code: {error} '
-            'If you trust the file, save its `state_dict` alone and use that.'
+            f'Expected {source!r} to be a checkpoint of tensors and plain '
+            "data, but torch's safe loader refuses it. If the file is broken, "
+            'fetch it again. If it holds other objects, loading them could '
+            'run code: where you trust it, save its `state_dict` alone and '
+            f'use that. The reason given: {reason}'
         ) from error
     weights = content
     if isinstance(content, Mapping) and 'state_dict' in content:
@@ -108,8 +113,7 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
     if not _is_state_dict(weights):
         raise ValueError(
             f'Expected {source!r} to hold a state_dict (name: tensor), but '
-            f'got {type(content).__name__} '
-            f'{list(content)[:5] if isinstance(content, Mapping) else ""}.'
+            f'got {type(content).__name__}{_keys(content)}.'
         )
     weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
     return {
@@ -177,3 +181,7 @@ def _is_state_dict(content: Any) -> bool:
         and len(content) > 0
         and all(isinstance(value, Tensor) for value in content.values())
     )
+
+
+def _keys(content: Any) -> str:
+    return f' of {list(content)[:8]}' if isinstance(content, Mapping) else ''

@@ -7,6 +7,7 @@ from torch import Tensor
 
 
 def check_logits(name: str, logits: Tensor) -> None:
+    """Expect (N, C) of a floating dtype, N >= 1 and C >= 2."""
     if not isinstance(logits, Tensor):
         raise TypeError(
             f'Expected `{name}` to be a tensor, but got '
@@ -25,6 +26,7 @@ def check_logits(name: str, logits: Tensor) -> None:
 
 
 def check_same_shape(logits_student: Tensor, logits_teacher: Tensor) -> None:
+    """Expect one shape of both."""
     if logits_student.shape != logits_teacher.shape:
         raise ValueError(
             'Expected `logits_student` and `logits_teacher` of one shape, but '
@@ -34,6 +36,7 @@ def check_same_shape(logits_student: Tensor, logits_teacher: Tensor) -> None:
 
 
 def check_target(target: Tensor, logits: Tensor) -> None:
+    """Expect class indices (N,) or scores (N, C) for `logits` (N, C)."""
     if not isinstance(target, Tensor):
         raise TypeError(
             'Expected `target` to be a tensor, but got '
@@ -79,6 +82,7 @@ def _check_target_values(target: Tensor, num_classes: int) -> None:
 
 
 def check_positive(name: str, value: float) -> None:
+    """Expect a finite number > 0."""
     if not 0 < value < float('inf'):
         raise ValueError(
             f'Expected `{name}` to be positive and finite, but got {value}.'
@@ -86,6 +90,7 @@ def check_positive(name: str, value: float) -> None:
 
 
 def check_not_negative(name: str, value: float) -> None:
+    """Expect a finite number >= 0."""
     if not 0 <= value < float('inf'):
         raise ValueError(
             f'Expected `{name}` to be finite and at least 0, but got {value}.'
@@ -93,6 +98,7 @@ def check_not_negative(name: str, value: float) -> None:
 
 
 def check_reduction(reduction: str) -> None:
+    """Expect one of the three that torch has."""
     if reduction not in ('none', 'mean', 'sum'):
         raise ValueError(
             "Expected `reduction` to be 'none', 'mean' or 'sum', but got "

@@ -61,10 +61,10 @@ class DistillationMixin(BaseModel):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         teacher: Optional[dict] = None,
         distill_losses: Optional[dict] = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.distill_losses = LossDict(distill_losses or {})
@@ -78,7 +78,7 @@ class DistillationMixin(BaseModel):
         super().init_weights()
         self._build_teacher()
 
-    def loss(self, inputs: Tensor, data_samples: list, **kwargs) -> dict:
+    def loss(self, inputs: Tensor, data_samples: list, **kwargs: Any) -> dict:
         """Compute the student's own loss and the distillation losses.
 
         Args:
@@ -94,7 +94,7 @@ class DistillationMixin(BaseModel):
         names = self.distill_losses.student_names(active)
         modules = {name: self._module_name(name) for name in names}
         with recorded(self, set(modules.values())) as outputs:
-            own = super().loss(inputs, data_samples, **kwargs)  # type: ignore
+            own = super().loss(inputs, data_samples, **kwargs)
         # mmengine sums every key that contains 'loss', then logs the sum as
         # 'loss', which a component of that name would overwrite.
         losses = {'loss_cls' if k == 'loss' else k: v for k, v in own.items()}
@@ -121,17 +121,12 @@ class DistillationMixin(BaseModel):
             return {}
         assert self.teacher is not None  # _check_teacher
         self._build_teacher()
-        outputs = self.teacher(inputs, names - {'logits'})
-        if 'logits' in names:
-            outputs['logits'] = as_logits(
-                outputs['logits'], self.teacher.network, '', 'teacher_taps'
-            )
-        return outputs
+        return self.teacher(inputs, names)
 
     def _build_teacher(self) -> None:
         names = self.distill_losses.teacher_names(self.distill_losses)
         if self.teacher is not None and names:
-            self.teacher.build(self.data_preprocessor, names - {'logits'})
+            self.teacher.build(self.data_preprocessor, names)
 
     def _check_student_taps(self) -> None:
         names = self.distill_losses.student_names(self.distill_losses)
@@ -195,12 +190,12 @@ def _check_same_classes(student: Tensor, teacher: Tensor) -> None:
         raise ValueError(
             f'Expected student and teacher to have the same classes, but the '
             f'student has {student.shape[1]} and the teacher '
-            f'{teacher.shape[1]}. Say which of the teacher\'s classes are the '
+            f"{teacher.shape[1]}. Say which of the teacher's classes are the "
             "student's, in its order: teacher=dict(class_indices=[...])."
         )
 
 
-def _restore_loss_names(state_dict: dict, prefix: str, *args) -> None:
+def _restore_loss_names(state_dict: dict, prefix: str, *args: Any) -> None:
     """Undo what TimmClassifier and HuggingFaceClassifier do on loading.
 
     They put ``model.`` before every key, those of distillation losses too.

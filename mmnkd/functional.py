@@ -1,7 +1,7 @@
 """Distillation losses as pure functions of tensors: torch, nothing else.
 
 Every loss is computed per sample in log-space, in float32 or better, and
-reduced last. Nothing here waits for a GPU: no boolean indexing, no ``.item()``.
+reduced last. Nothing waits for a GPU: no boolean indexing, no ``.item()``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ those tools: mmpretrain ships them in its package under ``.mim/tools``.
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +23,8 @@ def mmpretrain_tool(name: str) -> ModuleType:
     """Import one of mmpretrain's tools, for its `parse_args`, `merge_args`."""
     folder = Path(mmpretrain.__file__).parent / '.mim' / 'tools'
     spec = importlib.util.spec_from_file_location(name, folder / f'{name}.py')
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     return tool

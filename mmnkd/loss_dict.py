@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from mmengine.model import ModuleDict
 from mmengine.registry import MODELS
@@ -32,7 +33,9 @@ class LossDict(ModuleDict):
             )
         super().__init__(
             {
-                name: loss if isinstance(loss, nn.Module) else MODELS.build(loss)
+                name: loss
+                if isinstance(loss, nn.Module)
+                else MODELS.build(loss)
                 for name, loss in losses.items()
             }
         )
@@ -64,7 +67,7 @@ class LossDict(ModuleDict):
         Args:
             student: The student's outputs by tap.
             teacher: The teacher's.
-            target: (N,) class indices or (N, C) scores; None if there are none.
+            target: (N,) class indices or (N, C) scores, None without labels.
 
         Returns:
             ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms.

@@ -8,13 +8,15 @@ None for a loss without a teacher, which then gets None.
 
 from __future__ import annotations
 
-from typing import Optional, Sequence, Union
+from collections.abc import Sequence
+from typing import Any, Optional, Union
 
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from . import functional as F
 from .checks import check_not_negative, check_positive, check_reduction
+from .taps import Taps
 
 __all__ = ['DistillLoss', 'NKDLoss', 'TFNKDLoss']
 
@@ -34,7 +36,7 @@ class DistillLoss(nn.Module):
         teacher_taps: Output(s) of the teacher, None without a teacher.
 
     Raises:
-        ValueError: The weight is negative or NaN, or the reduction unknown.
+        ValueError, TypeError: What was expected and what came.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class DistillLoss(nn.Module):
         super().__init__()
         check_not_negative('loss_weight', loss_weight)
         check_reduction(reduction)
+        for names in (student_taps, teacher_taps):
+            Taps(names)
         self.loss_weight = loss_weight
         self.reduction = reduction
         self.student_taps = student_taps
@@ -75,7 +79,7 @@ class NKDLoss(DistillLoss):
     """
 
     def __init__(
-        self, temperature: float = 1.0, gamma: float = 1.5, **kwargs
+        self, temperature: float = 1.0, gamma: float = 1.5, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         check_positive('temperature', temperature)
@@ -110,7 +114,7 @@ class TFNKDLoss(DistillLoss):
         **kwargs: See :class:`DistillLoss`; there are no others.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(teacher_taps=None, **kwargs)
 
     def forward(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from typing import Any, Iterable, Iterator, Mapping, Sequence, Union
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Union
 
 from torch import nn
 
@@ -42,9 +43,9 @@ def check_taps(model: nn.Module, names: Iterable[str], owner: str) -> None:
     Raises:
         ValueError: With the nearest names that there are.
     """
-    modules = dict(model.named_modules())
+    modules = [name for name, _ in model.named_modules() if name]
     for name in names:
-        if not name or name not in modules:
+        if name not in modules:
             near = difflib.get_close_matches(name, modules, n=5, cutoff=0.4)
             raise ValueError(
                 f'Expected a tap to name a sub-module of the {owner} '
@@ -76,7 +77,7 @@ def recorded(
     calls: dict[str, int] = dict.fromkeys(names, 0)
     outputs: dict[str, Any] = {}
 
-    def hook_for(name: str):
+    def hook_for(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple, output: Any) -> None:
             calls[name] += 1
             outputs[name] = output

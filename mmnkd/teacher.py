@@ -6,7 +6,8 @@ copies and DDP wrapper never see it.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Optional, Sequence, Union
+from collections.abc import Iterable, Sequence
+from typing import Any, Optional, Union
 
 import torch
 from mmengine.logging import print_log
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from .checkpoint import load_strictly, read_state_dict
 from .images import ImageAdapter
+from .logits import as_logits
 from .model_config import find_weights, read_model_config
 from .taps import check_taps, recorded
 
@@ -92,7 +94,7 @@ class FrozenTeacher:
 
         Args:
             student_preprocessor: What the student's images went through.
-            taps: Sub-modules that will be asked for, to be checked now.
+            taps: What will be asked for, to be checked now.
 
         Raises:
             FileNotFoundError, ValueError: The config, the weights or a tap
@@ -110,7 +112,7 @@ class FrozenTeacher:
                 load_strictly(network, weights, self.checkpoint)
             elif hasattr(network, 'init_weights'):
                 network.init_weights()
-        check_taps(network, taps, 'teacher')
+        check_taps(network, set(taps) - {'logits'}, 'teacher')
         self._adapt = ImageAdapter(
             student_preprocessor,
             network.data_preprocessor if has_own_images else None,
@@ -132,23 +134,31 @@ class FrozenTeacher:
         )
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, taps: Iterable[str]) -> dict[str, Any]:
+    def __call__(
+        self, images: Tensor, taps: Iterable[str] = ('logits',)
+    ) -> dict[str, Any]:
         """Run the teacher on the student's images.
 
         Args:
             images: (N, channels, height, width), as the student gets them.
-            taps: Sub-modules whose outputs are wanted beside the logits.
+            taps: What is wanted: ``'logits'``, the output of the network with
+                the student's classes picked, or outputs of sub-modules.
 
         Returns:
-            The outputs by tap, and those of the network itself as
-            ``'logits'``, with the student's classes picked.
+            The outputs by tap.
+
+        Raises:
+            ValueError: The network puts out no logits, or not enough.
         """
         assert self.network is not None, 'build() comes first'
         if self._device != images.device:
             self._move(images.device)
-        with recorded(self.network, taps) as outputs:
-            logits = self.network(self._adapt(images))
-        outputs['logits'] = self._pick_classes(logits)
+        names = set(taps)
+        with recorded(self.network, names - {'logits'}) as outputs:
+            result = self.network(self._adapt(images))
+        if 'logits' in names:
+            logits = as_logits(result, self.network, '', 'teacher_taps')
+            outputs['logits'] = self._pick_classes(logits)
         return outputs
 
     def _move(self, device: torch.device) -> None:
@@ -158,8 +168,8 @@ class FrozenTeacher:
             self._columns = torch.tensor(self.class_indices, device=device)
         self._device = device
 
-    def _pick_classes(self, logits: Any) -> Any:
-        if self.class_indices is None or not isinstance(logits, Tensor):
+    def _pick_classes(self, logits: Tensor) -> Tensor:
+        if self.class_indices is None:
             return logits
         highest = max(self.class_indices)
         if highest >= logits.shape[1]:

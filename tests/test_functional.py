@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck
 
-import reference
 from mmnkd.functional import nkd_loss, nkd_terms, tf_nkd_loss
 
 GOLDEN = np.load(Path(__file__).parent / 'golden.npz')
@@ -199,7 +199,9 @@ def test_autocast_does_not_lower_the_precision(loss):
 @TARGETS
 def test_losses_ignore_a_constant_added_to_all_logits(loss, make_target):
     student, target = logits((5, 7)), make_target((5, 7))
-    torch.testing.assert_close(loss(student + 50, target), loss(student, target))
+    torch.testing.assert_close(
+        loss(student + 50, target), loss(student, target)
+    )
 
 
 @LOSSES
@@ -298,7 +300,9 @@ def test_second_labels_are_averaged_over_those_who_have_one():
 def test_torch_compile_takes_the_whole_graph(loss, make_target):
     student, target = logits((5, 7)).float(), make_target((5, 7))
     compiled = torch.compile(loss, fullgraph=True, backend='aot_eager')
-    torch.testing.assert_close(compiled(student, target), loss(student, target))
+    torch.testing.assert_close(
+        compiled(student, target), loss(student, target)
+    )
 
 
 @LOSSES

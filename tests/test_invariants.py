@@ -4,13 +4,12 @@ import copy
 import pickle
 
 import pytest
+import tiny
 import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import MODELS
 from mmpretrain.models import ImageClassifier
 from torch import nn
-
-import tiny
 
 
 @MODELS.register_module()
@@ -62,7 +61,10 @@ def test_student_is_the_model():
     for mode in ('tensor', 'predict'):
         for model in (plain, distilled):
             model.eval()
-        expected, actual = plain(images, mode=mode), distilled(images, mode=mode)
+        expected, actual = (
+            plain(images, mode=mode),
+            distilled(images, mode=mode),
+        )
         if mode == 'predict':
             expected = torch.stack([x.pred_score for x in expected])
             actual = torch.stack([x.pred_score for x in actual])
@@ -173,7 +175,7 @@ def test_teacher_follows_the_device_of_the_inputs():
     model = tiny.build(tiny.distilled())
     model.loss(*tiny.batch())
     images, _ = tiny.batch()
-    outputs = model.to('meta').teacher(images.to('meta'), ())
+    outputs = model.to('meta').teacher(images.to('meta'))
     assert outputs['logits'].device.type == 'meta'
 
 

@@ -1,4 +1,4 @@
-"""Tiny real networks of mmpretrain, trained by a real Runner on real digits."""
+"""Tiny networks of mmpretrain, trained by a real Runner on real digits."""
 
 import copy
 import time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from mmengine.registry import DATASETS
@@ -36,7 +36,7 @@ class Digits(BaseDataset):
     METAINFO = {'classes': [str(digit) for digit in range(10)]}
 
     def __init__(
-        self, split: str, metainfo: Optional[dict] = None, **kwargs
+        self, split: str, metainfo: Optional[dict] = None, **kwargs: Any
     ) -> None:
         if split not in ('train', 'test'):
             raise ValueError(

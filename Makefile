@@ -1,0 +1,37 @@
+# make setup | demo | test | lint | format; each makes the virtual environment
+# first where it is missing. STACK=onedl takes OneDL's stack, in .venv-onedl.
+PYTHON ?= python3
+STACK ?= openmmlab
+VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.PHONY: setup demo test lint format
+
+setup: $(READY)
+
+$(READY): $(wildcard requirements/*.txt) pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
+	"The versions in requirements/ need Python 3.11 or later, but $(PYTHON) " \
+	f"is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -r requirements/$(STACK).txt -r requirements/dev.txt
+	$(BIN)/pip install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The stack's warnings about itself would bury what the demo says.
+demo: $(READY)
+	PYTHONWARNINGS=ignore $(BIN)/python tools/demo.py
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

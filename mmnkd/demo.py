@@ -1,0 +1,274 @@
+"""The demo: one teacher, one student trained four ways, several seeds.
+
+Each run is a real mmengine Runner with a config of configs/demo/, in a process
+of its own. What the numbers say is printed, whatever it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Callable
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.apis import ImageClassificationInferencer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .datasets import Digits
+
+__all__ = ['run_demo']
+
+TEACHER = 'baseline_wide_1xb64_digits'
+STUDENT = 'baseline_tiny_1xb64_digits'
+METHODS = {
+    'baseline': STUDENT,
+    'NKD': 'nkd_wide_tiny_1xb64_digits',
+    'NKD, teacher in train mode': 'nkd-train_wide_tiny_1xb64_digits',
+    'tf-NKD': 'tf-nkd_tiny_1xb64_digits',
+}
+
+
+@dataclass
+class Result:
+    """What one training came to.
+
+    Attributes:
+        method: Key of METHODS, or 'teacher'.
+        seed: Of weights, order of images and augmentation.
+        top1: Test accuracy in percent after each epoch.
+        seconds: Wall time of the training, its validations included.
+        checkpoint: The published weights.
+    """
+
+    method: str
+    seed: int
+    top1: list[float]
+    seconds: float
+    checkpoint: str
+
+
+def run_demo(configs: Path, work_dir: Path, seeds: int, epochs: int) -> None:
+    """Train everything, then print a table and write a plot.
+
+    Args:
+        configs: The folder configs/demo.
+        work_dir: Folder for checkpoints, logs, results.json and curves.png.
+        seeds: Number of seeds, at least 2 for a standard deviation.
+        epochs: Epochs of each training; 0 for those of the configs.
+    """
+    console = Console()
+    teacher_dir = work_dir / TEACHER
+    console.print(
+        f'One teacher, then {len(METHODS)} students x {seeds} seeds, on '
+        '1201 handwritten digits; tested on 596 others. Logs and checkpoints: '
+        f'{work_dir}'
+    )
+    shared = {}
+    if epochs:
+        shared = {
+            'train_cfg.max_epochs': epochs,
+            'param_scheduler.T_max': epochs,
+        }
+
+    with _pool() as pool, _progress(console, 1 + len(METHODS) * seeds) as step:
+        config = configs / f'{TEACHER}.py'
+        job = pool.submit(_train, 'teacher', config, teacher_dir, 0, shared)
+        teacher = job.result()
+        step(teacher)
+        from_teacher = {
+            **shared,
+            'model.teacher.checkpoint': teacher.checkpoint,
+        }
+        jobs = [
+            pool.submit(
+                _train,
+                method,
+                configs / f'{name}.py',
+                work_dir / name / f'seed_{seed}',
+                seed,
+                from_teacher if name.startswith('nkd') else shared,
+            )
+            for seed in range(seeds)
+            for method, name in METHODS.items()
+        ]
+        students = []
+        for job in as_completed(jobs):
+            students.append(job.result())
+            step(students[-1])
+    results = sorted([teacher, *students], key=lambda r: (r.method, r.seed))
+    _write_json(results, work_dir / 'results.json')
+    _plot(students, work_dir / 'curves.png')
+    console.print(_table(teacher, students))
+    distilled = next(r for r in results if r.method == 'NKD')
+    console.print(f'Curves:     {work_dir / "curves.png"}')
+    console.print(f'Checkpoint: {distilled.checkpoint}')
+    console.print(_prediction(configs / f'{STUDENT}.py', distilled.checkpoint))
+
+
+def _train(
+    method: str,
+    config_file: Path,
+    work_dir: Path,
+    seed: int,
+    options: dict,
+) -> Result:
+    config = Config.fromfile(config_file)
+    config.work_dir = str(work_dir)
+    config.experiment_name = f'{config_file.stem}_{seed}_{time.time_ns()}'
+    config.randomness = {'seed': seed}
+    config.merge_from_dict(options)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with _output_to(work_dir / 'console.log'):
+        start = time.perf_counter()
+        runner = Runner.from_cfg(config)
+        curve = _Curve()
+        runner.register_hook(curve)
+        runner.train()
+        seconds = time.perf_counter() - start
+    published = work_dir.glob(f'epoch_{runner.max_epochs}-*.pth')
+    newest = max(published, key=lambda path: path.stat().st_mtime)
+    return Result(method, seed, curve.top1, seconds, str(newest))
+
+
+class _Curve(Hook):
+    """Collect the accuracy after each epoch."""
+
+    def __init__(self) -> None:
+        self.top1: list[float] = []
+
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        self.top1.append(metrics['accuracy/top1'])
+
+
+@contextlib.contextmanager
+def _output_to(path: Path) -> Iterator[None]:
+    """Send all that this process prints to a file."""
+    with open(path, 'w') as file:
+        saved = [os.dup(1), os.dup(2)]
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            for number, copy in enumerate(saved, start=1):
+                os.dup2(copy, number)
+                os.close(copy)
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        max_workers=min(4, os.cpu_count() or 1),
+        mp_context=multiprocessing.get_context('spawn'),
+        initializer=torch.set_num_threads,
+        initargs=(1,),
+    )
+
+
+@contextlib.contextmanager
+def _progress(
+    console: Console, total: int
+) -> Iterator[Callable[[Result], None]]:
+    """Show a bar, and a line for each result."""
+    columns = [SpinnerColumn(), *Progress.get_default_columns()]
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task('training', total=total)
+
+        def step(result: Result) -> None:
+            progress.advance(task)
+            done = int(progress.tasks[task].completed)
+            progress.console.print(
+                f'[{done:2}/{total}] {result.method}, seed {result.seed}: '
+                f'top-1 {result.top1[-1]:.2f} % in {result.seconds:.1f} s'
+            )
+
+        yield step
+
+
+def _table(teacher: Result, students: Sequence[Result]) -> Table:
+    seeds = sorted({result.seed for result in students})
+    last = {(r.method, r.seed): r.top1[-1] for r in students}
+    table = Table(
+        title=f'Test top-1 (%), mean ± std over {len(seeds)} seeds; '
+        f'one image of 596 is 0.17'
+    )
+    table.add_column('student')
+    for name in ('top-1', 'minus baseline, same seed', 'seconds a run'):
+        table.add_column(name, justify='right')
+    table.add_row(
+        'teacher (1 seed)',
+        f'{teacher.top1[-1]:.2f}',
+        '',
+        f'{teacher.seconds:.1f}',
+    )
+    for method in METHODS:
+        top1 = [last[method, seed] for seed in seeds]
+        gain = [last[method, seed] - last['baseline', seed] for seed in seeds]
+        seconds = [r.seconds for r in students if r.method == method]
+        table.add_row(
+            method,
+            _spread(top1),
+            '' if method == 'baseline' else _spread(gain, '+'),
+            f'{mean(seconds):.1f}',
+        )
+    return table
+
+
+def _spread(values: Sequence[float], sign: str = '') -> str:
+    return f'{mean(values):{sign}.2f} ± {stdev(values):.2f}'
+
+
+def _plot(students: Sequence[Result], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+    for method in METHODS:
+        runs = torch.tensor([r.top1 for r in students if r.method == method])
+        epochs = range(1, runs.shape[1] + 1)
+        middle, spread = runs.mean(dim=0), runs.std(dim=0)
+        axes.plot(epochs, middle, label=method)
+        axes.fill_between(epochs, middle - spread, middle + spread, alpha=0.15)
+    axes.set(
+        xlabel='epoch',
+        ylabel='test top-1 (%)',
+        title=f'Digits, mean ± std over {len(runs)} seeds',
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc='lower right')
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _write_json(results: Sequence[Result], path: Path) -> None:
+    path.write_text(json.dumps([asdict(r) for r in results], indent=1))
+
+
+def _prediction(config_file: Path, checkpoint: str) -> str:
+    """Let mmpretrain's inferencer use the student, as any other checkpoint."""
+    sample = Digits(split='test').get_data_info(0)
+    inferencer = ImageClassificationInferencer(
+        Config.fromfile(config_file), pretrained=checkpoint, device='cpu'
+    )
+    with open(os.devnull, 'w') as quiet, contextlib.redirect_stdout(quiet):
+        (result,) = inferencer(sample['img'])  # it shows a bar of its own
+    return (
+        "Prediction: mmpretrain's ImageClassificationInferencer, with the "
+        'plain student config and this checkpoint, takes the first test '
+        f'image, a {sample["gt_label"]}, for a {result["pred_class"]} '
+        f'(score {result["pred_score"]:.2f}).'
+    )

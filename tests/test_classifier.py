@@ -1,0 +1,397 @@
+"""The wrapper in the company it will keep: Runner, MixUp, EMA, heads, timm."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import tiny
+import torch
+from mmengine.registry import MODELS
+from mmpretrain.models import ImageClassifier
+from mmpretrain.structures import DataSample
+
+from mmnkd import (
+    DistillationMixin,
+    DistilledHuggingFaceClassifier,
+    DistilledTimmClassifier,
+)
+from mmnkd.functional import nkd_loss
+
+
+def test_distillation_loss_is_that_of_the_recorded_logits():
+    model = tiny.build(tiny.distilled()).eval()
+    images, samples = tiny.batch()
+    losses = model.loss(images, samples)
+    expected = nkd_loss(
+        model(images), model.teacher.network(images), torch.arange(6)
+    )
+    actual = losses['loss_nkd_target'] + losses['loss_nkd_nontarget']
+    torch.testing.assert_close(actual, expected)
+
+
+def test_mixed_labels_reach_the_losses():
+    model = tiny.build(tiny.distilled()).eval()
+    images, samples = tiny.batch(scores=True)
+    losses = model.loss(images, samples)
+    expected = nkd_loss(
+        model(images), model.teacher.network(images), torch.full((6,), 1)
+    )
+    actual = losses['loss_nkd_target'] + losses['loss_nkd_nontarget']
+    torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize('n', [1, 2, 7])
+def test_batch_sizes_may_change(n):
+    model = tiny.build(tiny.distilled(tiny.vit()))
+    losses = model.loss(*tiny.batch(n))
+    assert all(torch.isfinite(value) for value in losses.values())
+
+
+def test_no_images_are_sent_through_an_unused_teacher():
+    losses = {'tf': {'type': 'TFNKDLoss'}, **tiny.nkd(loss_weight=0)}
+    model = tiny.build(tiny.distilled(losses=losses))
+    model.init_weights()
+    calls = []
+    model.teacher.network.register_forward_hook(lambda *args: calls.append(1))
+    assert set(model.loss(*tiny.batch())) == {'loss_cls', 'loss_tf'}
+    assert not calls
+
+
+# Through a real Runner.
+
+
+TRAINING = {
+    'mixup and cutmix': {
+        'model': {
+            'train_cfg': {
+                'augments': [
+                    {'type': 'Mixup', 'alpha': 0.8},
+                    {'type': 'CutMix', 'alpha': 1.0},
+                ]
+            }
+        }
+    },
+    'gradient accumulation': {
+        'optim_wrapper': {
+            'optimizer': {'type': 'SGD', 'lr': 0.05},
+            'accumulative_counts': 3,
+        }
+    },
+    'clipped gradients': {
+        'optim_wrapper': {
+            'optimizer': {'type': 'AdamW', 'lr': 0.01},
+            'clip_grad': {'max_norm': 5.0},
+        }
+    },
+    'EMA': {'custom_hooks': [{'type': 'EMAHook', 'momentum': 0.01}]},
+}
+
+
+@pytest.mark.parametrize('name', TRAINING)
+@pytest.mark.parametrize('student', [tiny.resnet(), tiny.vit()])
+def test_training_works_as_for_the_plain_student(name, student, tmp_path):
+    keys = copy.deepcopy(TRAINING[name])
+    losses = {**tiny.nkd(), 'tf': {'type': 'TFNKDLoss'}}
+    model = tiny.distilled(student, losses=losses, **keys.pop('model', {}))
+    before = copy.deepcopy(tiny.build(model).state_dict())
+    run = tiny.train(model, tmp_path, **keys)
+    after = run.model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.isfinite(v.float()).all() for v in after.values())
+    assert run.message_hub.get_scalar('train/loss_nkd_target').current() > 0
+    assert 'accuracy/top1' in str(run.message_hub.log_scalars)
+
+
+def test_resume_goes_on_where_training_stopped(tmp_path):
+    model = tiny.distilled(losses={**tiny.nkd(), 'tf': {'type': 'TFNKDLoss'}})
+    hooks = {'custom_hooks': [{'type': 'EMAHook', 'momentum': 0.1}]}
+    tiny.train(model, tmp_path, epochs=1, **hooks)
+    run = tiny.train(model, tmp_path, epochs=2, resume=True, **hooks)
+    assert run.epoch == 2
+    assert len(run.message_hub.get_scalar('train/loss').data[0]) == 2 * 4
+    first = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    momentum = first['optimizer']['state'][0]['momentum_buffer']
+    assert momentum.abs().sum() > 0
+
+
+def test_test_needs_no_teacher_file(tmp_path):
+    tiny.train(tiny.distilled(), tmp_path)
+    missing = tiny.teacher('no/such.py', checkpoint='no/such/file.pth')
+    run = tiny.runner(
+        tiny.distilled(teacher_options=missing),
+        tmp_path / 'test',
+        load_from=str(tmp_path / 'epoch_1.pth'),
+        test_dataloader={
+            'batch_size': 16,
+            'dataset': {
+                'type': 'Digits',
+                'split': 'test',
+                'indices': 32,
+                'pipeline': [{'type': 'PackInputs'}],
+            },
+            'sampler': {'type': 'DefaultSampler', 'shuffle': False},
+        },
+        test_evaluator={'type': 'Accuracy'},
+        test_cfg={},
+    )
+    assert 0 <= run.test()['accuracy/top1'] <= 100
+
+
+# A classifier of one's own, timm, transformers.
+
+
+def test_own_classifier_takes_one_line():
+    @MODELS.register_module(force=True)
+    class MyClassifier(ImageClassifier):
+        def loss(self, inputs, data_samples):
+            losses = super().loss(inputs, data_samples)
+            return {**losses, 'loss_mine': losses['loss'] * 0.1}
+
+    @MODELS.register_module(force=True)
+    class DistilledMine(DistillationMixin, MyClassifier):
+        pass
+
+    model = tiny.build({**tiny.distilled(), 'type': 'DistilledMine'})
+    assert {'loss_cls', 'loss_mine', 'loss_nkd_target'} < set(
+        model.loss(*tiny.batch())
+    )
+
+
+def timm_config(**keys):
+    return {
+        'type': 'TimmClassifier',
+        'model_name': 'resnet10t',
+        'num_classes': 10,
+        **keys,
+    }
+
+
+@pytest.fixture
+def hugging_face(tmp_path):
+    """Make the folder of a tiny transformers model: its config, no weights."""
+    transformers = pytest.importorskip('transformers')
+    transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=32,
+        patch_size=16,
+        num_labels=10,
+    ).save_pretrained(tmp_path / 'vit')
+    return {
+        'type': 'HuggingFaceClassifier',
+        'model_name': str(tmp_path / 'vit'),
+    }
+
+
+def check_classifier(plain_config, kind, images):
+    """Distil a classifier from one of its kind, and load what it saved."""
+    plain = tiny.build(plain_config)
+    model = tiny.build(
+        {
+            **plain_config,
+            'type': f'Distilled{plain_config["type"]}',
+            'teacher': {'model': plain_config, 'checkpoint': None},
+            'distill_losses': {**tiny.nkd(), 'mine': {'type': 'Projected'}},
+        }
+    )
+    assert isinstance(model, kind)
+    losses = model.loss(*images)
+    model.parse_losses(losses)[0].backward()
+    assert {'loss_cls', 'loss_nkd_target', 'loss_mine'} <= set(losses)
+    saved = model.state_dict()
+    assert set(saved) - set(plain.state_dict()) == {
+        'distill_losses.mine.project.weight',
+        'distill_losses.mine.project.bias',
+    }
+    copy.deepcopy(model).load_state_dict(saved, strict=True)
+    student = {k: v for k, v in saved.items() if 'distill_losses' not in k}
+    plain.load_state_dict(student, strict=True)
+    with torch.no_grad():
+        expected, actual = plain.eval()(images[0]), model.eval()(images[0])
+    assert torch.equal(actual, expected)
+
+
+@MODELS.register_module()
+class Projected(torch.nn.Module):
+    """A loss with parameters, on logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.project = torch.nn.Linear(10, 10)
+
+    def forward(self, student, teacher, target):
+        return (self.project(student) - teacher).square().mean()
+
+
+def test_timm_students_and_teachers():
+    pytest.importorskip('timm')
+    images = tiny.batch(size=32)
+    check_classifier(timm_config(), DistilledTimmClassifier, images)
+
+
+def test_hugging_face_students_and_teachers(hugging_face):
+    images = tiny.batch(size=32)
+    check_classifier(hugging_face, DistilledHuggingFaceClassifier, images)
+
+
+def test_mmpretrain_student_learns_from_a_timm_teacher(tmp_path):
+    pytest.importorskip('timm')
+    weights = tiny.build(timm_config()).state_dict()  # names as timm has them
+    assert 'conv1.0.weight' in weights
+    torch.save(weights, tmp_path / 'timm.pth')
+    options = {
+        'model': timm_config(),
+        'checkpoint': str(tmp_path / 'timm.pth'),
+    }
+    model = tiny.build(tiny.distilled(teacher_options=options))
+    losses = model.loss(*tiny.batch(size=32))
+    assert torch.isfinite(losses['loss_nkd_target'])
+
+
+@pytest.mark.parametrize(
+    ('package', 'kind'),
+    [('timm', 'Timm'), ('transformers', 'HuggingFace')],
+)
+def test_classes_say_what_to_install_for_timm_and_transformers(package, kind):
+    code = (
+        'import importlib_metadata as m; real = m.distribution\n'
+        'def hide(name):\n'
+        f'    if name == {package!r}: raise m.PackageNotFoundError(name)\n'
+        '    return real(name)\n'
+        'm.distribution = hide\n'
+        f'import mmnkd; mmnkd.Distilled{kind}Classifier(model_name="x")'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True
+    )
+    assert result.returncode
+    assert f'ImportError: {kind}Classifier requires' in result.stderr
+    assert f'pip install "{package}"' in result.stderr
+
+
+# Bad input.
+
+
+def conformer():
+    return {
+        'type': 'ConformerHead',
+        'in_channels': [8, 8],
+        'num_classes': 10,
+    }
+
+
+def test_head_of_tuples_says_which_tap_to_name():
+    @MODELS.register_module(force=True)
+    class TwoHeads(MODELS.get('mmpretrain.ConformerHead')):
+        def pre_logits(self, feats):
+            return feats[-1], feats[-1]
+
+    student = {**tiny.resnet(), 'head': {**conformer(), 'type': 'TwoHeads'}}
+    model = tiny.build(tiny.distilled(student))
+    message = r"`head`, a TwoHeads, puts out a tuple of 2.*student_taps='head"
+    with pytest.raises(ValueError, match=message):
+        model.loss(*tiny.batch())
+    taps = tiny.nkd(student_taps='head.conv_cls_head')
+    model = tiny.build(tiny.distilled(student, losses=taps))
+    assert model.loss(*tiny.batch())['loss_nkd_target'] > 0
+
+    as_teacher = tiny.distilled(teacher_options=tiny.teacher(student))
+    with pytest.raises(ValueError, match=r"tuple of 2.*teacher_taps='head"):
+        tiny.build(as_teacher).loss(*tiny.batch())
+
+
+def test_multi_label_head_says_which_tap_to_name():
+    head = {
+        'type': 'MultiLabelLinearClsHead',
+        'num_classes': 10,
+        'in_channels': 8,
+    }
+    student = {**tiny.resnet(), 'head': head}
+    message = r"several labels a sample.*student_taps='head.fc'"
+    with pytest.raises(ValueError, match=message):
+        tiny.build(tiny.distilled(student))
+
+
+def test_margin_head_says_which_tap_to_name():
+    head = {'type': 'ArcFaceClsHead', 'num_classes': 10, 'in_channels': 8}
+    student = {**tiny.resnet(), 'head': head}
+    message = r"a margin.*student_taps='head.norm_product'"
+    with pytest.raises(ValueError, match=message):
+        tiny.build(tiny.distilled(student))
+    taps = tiny.nkd(student_taps='head.norm_product')
+    model = tiny.build(tiny.distilled(student, losses=taps))
+    assert model.loss(*tiny.batch())['loss_nkd_target'] > 0
+
+
+def test_head_with_feature_maps_says_what_came():
+    student = {**tiny.resnet(), 'neck': None, 'head': {'type': 'ClsHead'}}
+    model = tiny.build(tiny.distilled(teacher_options=tiny.teacher(student)))
+    with pytest.raises(ValueError, match=r'tensor of shape \(6, 8, 4, 4\)'):
+        model.loss(*tiny.batch())
+
+
+def test_a_teacher_of_several_tasks_says_what_came():
+    head = {
+        'type': 'MultiTaskHead',
+        'task_heads': {'a': {'type': 'LinearClsHead', 'num_classes': 10}},
+        'in_channels': 8,
+    }
+    options = tiny.teacher({**tiny.resnet(), 'head': head})
+    model = tiny.build(tiny.distilled(teacher_options=options))
+    with pytest.raises(ValueError, match=r"dict.*'head.task_heads.a.fc'"):
+        model.loss(*tiny.batch())
+
+
+def test_a_student_without_head_is_an_error():
+    student = {**tiny.resnet(), 'head': None}
+    with pytest.raises(
+        ValueError, match="student DistilledClassifier.*'head'"
+    ):
+        tiny.build(tiny.distilled(student))
+
+
+def test_other_class_counts_name_both_and_the_option():
+    options = tiny.teacher(tiny.resnet(classes=12))
+    model = tiny.build(tiny.distilled(teacher_options=options))
+    message = r'student has 10 and the teacher 12.*class_indices=\[\.\.\.\]'
+    with pytest.raises(ValueError, match=message):
+        model.loss(*tiny.batch())
+
+
+def test_a_loss_that_needs_a_teacher_without_one_is_an_error():
+    config = {**tiny.resnet(), 'distill_losses': tiny.nkd()}
+    with pytest.raises(ValueError, match=r"Expected a `teacher`.*\['nkd'\]"):
+        tiny.build({**config, 'type': 'DistilledClassifier'})
+
+
+def test_an_unused_teacher_is_a_warning(caplog):
+    config = tiny.distilled(losses={'tf': {'type': 'TFNKDLoss'}})
+    with caplog.at_level('WARNING', logger='mmengine'):
+        model = tiny.build(config)
+        model.init_weights()
+    assert model.teacher.network is None
+
+
+def test_the_name_of_the_own_loss_is_taken():
+    with pytest.raises(ValueError, match="other than 'cls'"):
+        tiny.build(tiny.distilled(losses={'cls': {'type': 'NKDLoss'}}))
+
+
+def test_unknown_taps_are_found_before_training():
+    losses = tiny.nkd(student_taps='backbone.layer9')
+    with pytest.raises(ValueError, match=r"student.*'backbone.layer9'"):
+        tiny.build(tiny.distilled(losses=losses))
+    model = tiny.build(tiny.distilled(losses=tiny.nkd(teacher_taps='neck2')))
+    with pytest.raises(ValueError, match=r"teacher ImageClassifier.*'neck2'"):
+        model.init_weights()
+
+
+def test_samples_without_labels_are_an_error():
+    model = tiny.build(tiny.distilled(losses={'tf': {'type': 'TFNKDLoss'}}))
+    model.head.loss = lambda feats, samples: {'loss': model.head(feats).sum()}
+    images, _ = tiny.batch()
+    with pytest.raises(TypeError, match='target` to be a tensor.*NoneType'):
+        model.loss(images, [DataSample()] * 6)
