@@ -54,7 +54,7 @@ def test_demo_leaves_a_plot_of_the_curves(demo):
 
 
 def test_demo_checkpoint_loads_into_plain_mmpretrain_without_mmnkd(demo):
-    work_dir, printed = demo
+    _, printed = demo
     (path,) = re.findall(r'Checkpoint: (\S+)', printed)
     assert Path(path).parent.parent.name == 'nkd_wide_tiny_1xb64_digits'
     model = tiny.build(
