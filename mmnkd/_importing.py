@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.util
 import sys
+import warnings
 from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 from typing import Callable, Optional, Sequence
@@ -37,7 +38,11 @@ def when_imported(name: str, action: Callable[[], None]) -> None:
 
 
 class _Watcher(importlib.abc.MetaPathFinder):
-    """Let the other finders find the module, and follow its execution."""
+    """Let the other finders find the module, and follow its execution.
+
+    What goes wrong in the action is a warning: who imports the other module
+    may not want the classes.
+    """
 
     def __init__(self, name: str, action: Callable[[], None]) -> None:
         self.name = name
@@ -59,7 +64,10 @@ class _Watcher(importlib.abc.MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            self.action()
+            try:
+                self.action()
+            except ImportError as error:
+                warnings.warn(str(error), stacklevel=2)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec

@@ -49,8 +49,7 @@ def allow_mmengine_checkpoints() -> None:
             HistoryBuffer,
             np.ndarray,
             np.dtype,
-            type(np.dtype('float64')),
-            type(np.dtype('int64')),
+            *(type(np.dtype(code)) for code in '?bhilqBHILQefd'),
             # The functions' names in files of numpy 1 and of numpy 2.
             (reconstruct, 'numpy.core.multiarray._reconstruct'),
             (reconstruct, 'numpy._core.multiarray._reconstruct'),
@@ -77,7 +76,8 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
     Args:
         source: Path, or http(s) URL: kept in torch.hub's folder, and checked
             against the hash in its name, if there is one. Under data
-            parallelism one process downloads.
+            parallelism one process downloads, and the others find the file
+            or, on a disk of their own, download it too.
 
     Returns:
         The weights by name: the file's ``state_dict`` where it has one, else
@@ -95,6 +95,9 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
         raise FileNotFoundError(
             f'Expected a checkpoint file, but there is none at {source!r}.'
         )
+    # Again, because the loader of onedl-mmengine takes what it allowed for its
+    # own call off the list afterwards, HistoryBuffer included.
+    allow_mmengine_checkpoints()
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:

@@ -58,8 +58,14 @@ def check_target(target: Tensor, logits: Tensor) -> None:
         )
     # To read a value on a GPU is to wait for it; there, torch's own assert in
     # gather and scatter guards the range.
-    if target.device.type == 'cpu' and not torch.compiler.is_compiling():
+    if target.device.type == 'cpu' and not _is_compiling():
         _check_target_values(target, num_classes=logits.shape[1])
+
+
+def _is_compiling() -> bool:
+    if hasattr(torch.compiler, 'is_compiling'):
+        return torch.compiler.is_compiling()
+    return torch._dynamo.is_compiling()  # torch < 2.3
 
 
 def _check_target_values(target: Tensor, num_classes: int) -> None:
@@ -74,15 +80,23 @@ def _check_target_values(target: Tensor, num_classes: int) -> None:
             'Expected finite scores >= 0 in `target`, but got values from '
             f'{low} to {high}.'
         )
-    if target.ndim == 2 and not target.amax(dim=1).min() > 0:
+    if target.ndim == 2:
+        _check_row_sums(target.sum(dim=1))
+
+
+def _check_row_sums(sums: Tensor) -> None:
+    low, high = sums.min().item(), sums.max().item()
+    if not 0.99 < low <= high < 1.01:
         raise ValueError(
-            'Expected a score > 0 in each row of `target`, but got a row of '
-            'zeros, a sample without a label.'
+            'Expected each row of scores in `target` to sum to 1, the shares '
+            f'of mixed labels, but got sums from {low} to {high}: samples '
+            'without a label or with several whole ones.'
         )
 
 
 def check_positive(name: str, value: float) -> None:
     """Expect a finite number > 0."""
+    _check_number(name, value)
     if not 0 < value < float('inf'):
         raise ValueError(
             f'Expected `{name}` to be positive and finite, but got {value}.'
@@ -91,6 +105,7 @@ def check_positive(name: str, value: float) -> None:
 
 def check_not_negative(name: str, value: float) -> None:
     """Expect a finite number >= 0."""
+    _check_number(name, value)
     if not 0 <= value < float('inf'):
         raise ValueError(
             f'Expected `{name}` to be finite and at least 0, but got {value}.'
@@ -103,4 +118,11 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(
             "Expected `reduction` to be 'none', 'mean' or 'sum', but got "
             f'{reduction!r}.'
+        )
+
+
+def _check_number(name: str, value: float) -> None:
+    if not isinstance(value, (int, float)):
+        raise TypeError(
+            f'Expected `{name}` to be a number, but got {value!r}.'
         )

@@ -8,7 +8,7 @@ loss reads what it asked for; the loss dict goes to mmengine.
 from __future__ import annotations
 
 import logging
-from typing import Any, Optional
+from typing import Any, Mapping, Optional
 
 import torch
 from mmengine.logging import print_log
@@ -19,10 +19,10 @@ from mmpretrain.models import (
     ImageClassifier,
     TimmClassifier,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from .logits import as_logits, check_head
-from .loss_dict import LossDict
+from .loss_dict import LossDict, compute, merge, student_names, teacher_names
 from .taps import check_taps, recorded
 from .teacher import FrozenTeacher
 
@@ -40,8 +40,8 @@ class DistillationMixin(BaseModel):
     For a classifier of your own, register ``class DistilledMine(
     DistillationMixin, Mine)``. Its ``loss(inputs, data_samples)`` is called
     once a step, as it is, with ``loss`` logged as ``loss_cls``; what the
-    distillation losses are logged as, :class:`LossDict` says. mmengine sums
-    them all.
+    distillation losses are logged as, :func:`mmnkd.loss_dict.compute` says.
+    mmengine sums them all.
 
     Args:
         *args: Those of the classifier.
@@ -50,13 +50,16 @@ class DistillationMixin(BaseModel):
         distill_losses: Losses by name, see :mod:`mmnkd.losses`. Without any,
             or with weights of 0, training is that of the plain classifier,
             bit for bit.
+        logits_tap: The sub-module that puts out the student's logits; None
+            for the class's own choice.
         **kwargs: Those of the classifier.
 
     Raises:
-        ValueError, TypeError: What was expected and what came.
+        ValueError, TypeError: The teacher's arguments or the losses are not
+            as described there, a loss reads what the student hasn't got, or
+            a loss needs a teacher and there is none.
     """
 
-    #: The sub-module that puts out the student's logits.
     logits_tap = 'head'
 
     def __init__(
@@ -64,14 +67,15 @@ class DistillationMixin(BaseModel):
         *args: Any,
         teacher: Optional[dict] = None,
         distill_losses: Optional[dict] = None,
+        logits_tap: Optional[str] = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.logits_tap = logits_tap or self.logits_tap
         self.distill_losses = LossDict(distill_losses or {})
-        self.teacher = None if teacher is None else FrozenTeacher(**teacher)
+        self.teacher = None if teacher is None else _teacher(teacher)
         self._check_student_taps()
         self._check_teacher()
-        self._register_load_state_dict_pre_hook(_restore_loss_names)
 
     def init_weights(self) -> None:
         """Initialise the student, and build the teacher: training starts."""
@@ -91,52 +95,65 @@ class DistillationMixin(BaseModel):
             Losses, and what else the student's head logs, by name.
         """
         active = self.distill_losses.active()
-        names = self.distill_losses.student_names(active)
-        modules = {name: self._module_name(name) for name in names}
+        modules = {
+            tap: self._module_name(tap) for tap in student_names(active)
+        }
         with recorded(self, set(modules.values())) as outputs:
             own = super().loss(inputs, data_samples, **kwargs)
         # mmengine sums every key that contains 'loss', then logs the sum as
         # 'loss', which a component of that name would overwrite.
-        losses = {'loss_cls' if k == 'loss' else k: v for k, v in own.items()}
-        if active:
-            student = {name: outputs[modules[name]] for name in names}
-            losses.update(self._distil(student, inputs, data_samples))
-        return losses
+        if 'loss' in own:
+            own = merge({'loss_cls': own.pop('loss')}, own)
+        if not active:
+            return own
+        student = {tap: outputs[name] for tap, name in modules.items()}
+        teacher = self._teacher_outputs(active, inputs)
+        self._check_logits(student, teacher)
+        target = _target(data_samples)
+        return merge(own, compute(active, student, teacher, target))
 
-    def _distil(
-        self, student: dict[str, Any], inputs: Tensor, data_samples: list
-    ) -> dict[str, Tensor]:
-        if 'logits' in student:
-            student['logits'] = as_logits(
-                student['logits'], self, self.logits_tap, 'student_taps'
-            )
-        teacher = self._ask_teacher(inputs)
-        if 'logits' in teacher and 'logits' in student:
-            _check_same_classes(student['logits'], teacher['logits'])
-        return self.distill_losses(student, teacher, _target(data_samples))
-
-    def _ask_teacher(self, inputs: Tensor) -> dict[str, Any]:
-        names = self.distill_losses.teacher_names(self.distill_losses.active())
+    def _teacher_outputs(
+        self, losses: dict[str, nn.Module], inputs: Tensor
+    ) -> dict[str, Any]:
+        names = teacher_names(losses)
         if not names:
             return {}
         assert self.teacher is not None  # _check_teacher
-        self._build_teacher()
+        if self.teacher.network is None:
+            self._build_teacher()
         return self.teacher(inputs, names)
 
     def _build_teacher(self) -> None:
-        names = self.distill_losses.teacher_names(self.distill_losses)
+        names = teacher_names(self.distill_losses)
         if self.teacher is not None and names:
             self.teacher.build(self.data_preprocessor, names)
 
+    def _check_logits(
+        self, student: dict[str, Any], teacher: dict[str, Any]
+    ) -> None:
+        if 'logits' not in student:
+            return
+        student['logits'] = as_logits(
+            student['logits'], self, self.logits_tap, 'logits_tap={!r}'
+        )
+        classes = student['logits'].shape[1]
+        if 'logits' in teacher and teacher['logits'].shape[1] != classes:
+            raise ValueError(
+                'Expected student and teacher to have the same classes, but '
+                f'the student has {classes} and the teacher '
+                f"{teacher['logits'].shape[1]}. Say which of the teacher's "
+                "classes are the student's, in its order: "
+                'teacher=dict(class_indices=[...]).'
+            )
+
     def _check_student_taps(self) -> None:
-        names = self.distill_losses.student_names(self.distill_losses)
-        modules = [self._module_name(name) for name in names]
-        check_taps(self, modules, 'student')
+        names = student_names(self.distill_losses)
+        check_taps(self, [self._module_name(tap) for tap in names], 'student')
         if 'logits' in names:
             check_head(self, self.logits_tap)
 
     def _check_teacher(self) -> None:
-        names = self.distill_losses.teacher_names(self.distill_losses)
+        names = teacher_names(self.distill_losses)
         if names and self.teacher is None:
             raise ValueError(
                 f'Expected a `teacher`, which {list(self.distill_losses)} '
@@ -154,23 +171,40 @@ class DistillationMixin(BaseModel):
         return self.logits_tap if tap == 'logits' else tap
 
 
+class _WrappedNetworkMixin(DistillationMixin):
+    """Distil a classifier that keeps another library's network in `model`."""
+
+    logits_tap = 'model'
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._register_load_state_dict_pre_hook(_restore_loss_names)
+
+
 @MODELS.register_module()
 class DistilledClassifier(DistillationMixin, ImageClassifier):
     """An ``ImageClassifier`` of mmpretrain that is distilled."""
 
 
 @MODELS.register_module()
-class DistilledTimmClassifier(DistillationMixin, TimmClassifier):
+class DistilledTimmClassifier(_WrappedNetworkMixin, TimmClassifier):
     """A ``TimmClassifier`` of mmpretrain that is distilled."""
-
-    logits_tap = 'model'
 
 
 @MODELS.register_module()
-class DistilledHuggingFaceClassifier(DistillationMixin, HuggingFaceClassifier):
+class DistilledHuggingFaceClassifier(
+    _WrappedNetworkMixin, HuggingFaceClassifier
+):
     """A ``HuggingFaceClassifier`` of mmpretrain that is distilled."""
 
-    logits_tap = 'model'
+
+def _teacher(arguments: Any) -> FrozenTeacher:
+    if not isinstance(arguments, Mapping):
+        raise TypeError(
+            'Expected `teacher` to be a dict(model=..., checkpoint=...), but '
+            f'got {arguments!r}.'
+        )
+    return FrozenTeacher(**arguments)
 
 
 def _target(data_samples: list) -> Optional[Tensor]:
@@ -185,21 +219,12 @@ def _target(data_samples: list) -> Optional[Tensor]:
     return None
 
 
-def _check_same_classes(student: Tensor, teacher: Tensor) -> None:
-    if student.shape[1] != teacher.shape[1]:
-        raise ValueError(
-            f'Expected student and teacher to have the same classes, but the '
-            f'student has {student.shape[1]} and the teacher '
-            f"{teacher.shape[1]}. Say which of the teacher's classes are the "
-            "student's, in its order: teacher=dict(class_indices=[...])."
-        )
-
-
 def _restore_loss_names(state_dict: dict, prefix: str, *args: Any) -> None:
-    """Undo what TimmClassifier and HuggingFaceClassifier do on loading.
+    """Undo what the classifiers with a `model` do to all names on loading.
 
     They put ``model.`` before every key, those of distillation losses too.
     """
     wrong = f'{prefix}model.distill_losses.'
     for key in [key for key in state_dict if key.startswith(wrong)]:
-        state_dict[key.replace('model.', '', 1)] = state_dict.pop(key)
+        name = key[len(wrong) :]
+        state_dict[f'{prefix}distill_losses.{name}'] = state_dict.pop(key)

@@ -88,10 +88,6 @@ def run_demo(configs: Path, work_dir: Path, seeds: int, epochs: int) -> None:
         job = pool.submit(_train, 'teacher', config, teacher_dir, 0, shared)
         teacher = job.result()
         step(teacher)
-        from_teacher = {
-            **shared,
-            'model.teacher.checkpoint': teacher.checkpoint,
-        }
         jobs = [
             pool.submit(
                 _train,
@@ -99,7 +95,8 @@ def run_demo(configs: Path, work_dir: Path, seeds: int, epochs: int) -> None:
                 configs / f'{name}.py',
                 work_dir / name / f'seed_{seed}',
                 seed,
-                from_teacher if name.startswith('nkd') else shared,
+                shared,
+                teacher.checkpoint,
             )
             for seed in range(seeds)
             for method, name in METHODS.items()
@@ -124,12 +121,15 @@ def _train(
     work_dir: Path,
     seed: int,
     options: dict,
+    teacher: str = '',
 ) -> Result:
     config = Config.fromfile(config_file)
     config.work_dir = str(work_dir)
     config.experiment_name = f'{config_file.stem}_{seed}_{time.time_ns()}'
     config.randomness = {'seed': seed}
     config.merge_from_dict(options)
+    if 'teacher' in config.model:
+        config.model.teacher.checkpoint = teacher
     work_dir.mkdir(parents=True, exist_ok=True)
     with _output_to(work_dir / 'console.log'):
         start = time.perf_counter()

@@ -19,7 +19,7 @@ from .checks import (
     check_target,
 )
 
-__all__ = ['nkd_loss', 'nkd_terms', 'reduce', 'tf_nkd_loss']
+__all__ = ['nkd_loss', 'nkd_terms', 'reduce_loss', 'tf_nkd_loss']
 
 
 def nkd_loss(
@@ -57,7 +57,10 @@ def nkd_loss(
         float64 where an input is float64.
 
     Raises:
-        ValueError, TypeError: What was expected and what came.
+        TypeError: An input is no tensor, or of the wrong kind of dtype.
+        ValueError: Shapes differ, there is no sample or only one class, a
+            label is out of range (seen on CPUs only: on a GPU torch's own
+            assert guards it), or a setting is.
 
     Reference:
         Yang et al., "Rethinking Knowledge Distillation via Cross-Entropy",
@@ -77,7 +80,7 @@ def nkd_loss(
         temperature=temperature,
         gamma=gamma,
     )
-    return reduce(target_term + nontarget_term, reduction)
+    return reduce_loss(target_term + nontarget_term, reduction)
 
 
 def nkd_terms(
@@ -100,6 +103,12 @@ def nkd_terms(
     Returns:
         Target term :math:`-T_t \log S_t` and weighted non-target term, both
         (N,). Their sum is :func:`nkd_loss` with ``reduction='none'``.
+
+    Raises:
+        TypeError, ValueError: As :func:`nkd_loss`.
+
+    Reference:
+        Yang et al., arXiv 2208.10139.
 
     Example:
         >>> student = torch.tensor([[2.0, 1.0, 0.0]])
@@ -157,7 +166,7 @@ def tf_nkd_loss(
         batch: under data parallelism, that of one process.
 
     Raises:
-        ValueError, TypeError: What was expected and what came.
+        TypeError, ValueError: As :func:`nkd_loss`.
 
     Reference:
         Yang et al., "Rethinking Knowledge Distillation via Cross-Entropy",
@@ -184,7 +193,7 @@ def tf_nkd_loss(
     labelled = (value > 0).to(s.dtype)
     batch_mean = (s * labelled).sum(dim=0) / labelled.sum(dim=0).clamp(min=1)
     weight = (s + value - batch_mean) * labelled
-    return reduce(-(weight * log_s).sum(dim=1), reduction)
+    return reduce_loss(-(weight * log_s).sum(dim=1), reduction)
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:
@@ -203,7 +212,7 @@ def _drop(logits: Tensor, index: Tensor) -> Tensor:
     return logits.scatter(1, index, float('-inf'))
 
 
-def reduce(per_sample: Tensor, reduction: str) -> Tensor:
+def reduce_loss(per_sample: Tensor, reduction: str) -> Tensor:
     """Reduce (N,) losses by 'mean' or 'sum', or leave them by 'none'."""
     check_reduction(reduction)
     if reduction == 'mean':

@@ -15,7 +15,8 @@ class ImageAdapter:
     """Undo the student's normalisation and apply the teacher's.
 
     Both start from the same decoded image, so that mean, std and the order of
-    the channels say all. MixUp and CutMix commute with the conversion.
+    the channels tell them apart. MixUp and CutMix commute with the conversion;
+    what ``pad_size_divisor`` adds is converted like the image.
 
     Args:
         student: The student's data preprocessor.

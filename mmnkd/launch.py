@@ -21,8 +21,14 @@ __all__ = ['build_runner', 'mmpretrain_tool']
 
 def mmpretrain_tool(name: str) -> ModuleType:
     """Import one of mmpretrain's tools, for its `parse_args`, `merge_args`."""
-    folder = Path(mmpretrain.__file__).parent / '.mim' / 'tools'
-    spec = importlib.util.spec_from_file_location(name, folder / f'{name}.py')
+    path = Path(mmpretrain.__file__).parent / '.mim' / 'tools' / f'{name}.py'
+    if not path.is_file():
+        raise SystemExit(
+            f'mmpretrain is installed without its tools: there is no {path}. '
+            'Install a released version (pip install mmpretrain), or a clone '
+            'of it with: mim install -e .'
+        )
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     tool = importlib.util.module_from_spec(spec)

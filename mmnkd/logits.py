@@ -28,7 +28,7 @@ def check_head(model: nn.Module, tap: str) -> None:
     elif 'target' in inspect.signature(head.forward).parameters:
         problem = 'puts out logits with a margin that depends on the target'
     if problem:
-        raise ValueError(_advice(model, tap, 'student_taps', problem))
+        raise ValueError(_advice(model, tap, 'logits_tap={!r}', problem))
 
 
 def as_logits(output: Any, model: nn.Module, tap: str, option: str) -> Tensor:
@@ -38,7 +38,7 @@ def as_logits(output: Any, model: nn.Module, tap: str, option: str) -> Tensor:
         output: A tensor, or an output of transformers with ``logits``.
         model: The network.
         tap: Name of the sub-module, '' for the network itself.
-        option: The loss's argument that would name another one.
+        option: How to name another one, with ``{!r}`` for its name.
 
     Raises:
         ValueError: What came instead, and which tap to name.
@@ -68,6 +68,7 @@ def _advice(
     example = linear[-1] if linear else 'head.fc'
     return (
         f'Expected (N, C) logits of single-label classes, but {place} '
-        f'{problem}. Name the sub-module that puts them out in the loss: '
-        f'{option}={example!r}. Linear layers there: {linear[-8:]}.'
+        f'{problem}. Name the sub-module that puts them out: '
+        f'{option.format(example)}. Linear layers there: {linear[-8:]}; what '
+        'the head does to their output, such as to scale it, is not in it.'
     )

@@ -1,17 +1,19 @@
-"""Several distillation losses as one: what they read, what they log."""
+"""Several distillation losses: what they read, and what they log."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Mapping, Optional
 
+import torch
 from mmengine.model import ModuleDict
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from .taps import Taps
 
-__all__ = ['LossDict']
+__all__ = ['LossDict', 'compute', 'merge', 'student_names', 'teacher_names']
+
+Losses = Mapping[str, nn.Module]
 
 
 class LossDict(ModuleDict):
@@ -23,22 +25,30 @@ class LossDict(ModuleDict):
 
     Args:
         losses: Modules or their configs by name.
+
+    Raises:
+        TypeError: `losses` isn't a dict of modules and configs.
+        ValueError: A name can't be logged or saved.
     """
 
     def __init__(self, losses: Mapping[str, Any]) -> None:
-        if 'cls' in losses:
-            raise ValueError(
-                "Expected names of distill_losses other than 'cls', which is "
-                "that of the student's own loss in the log (`loss_cls`)."
-            )
-        super().__init__(
-            {
+        _check_form(losses)
+        # The student's random numbers are those of a run without losses.
+        with torch.random.fork_rng(devices=[]):
+            built = {
                 name: loss
                 if isinstance(loss, nn.Module)
                 else MODELS.build(loss)
                 for name, loss in losses.items()
             }
-        )
+        super().__init__(built)
+        for name in built.keys() - self.active().keys():
+            self[name].requires_grad_(False)  # DDP waits for all the others
+
+    def init_weights(self) -> None:
+        """Initialise the losses; again, not with the student's numbers."""
+        with torch.random.fork_rng(devices=[]):
+            super().init_weights()
 
     def active(self) -> dict[str, nn.Module]:
         """Return the losses whose weight isn't 0."""
@@ -48,43 +58,91 @@ class LossDict(ModuleDict):
             if getattr(loss, 'loss_weight', 1.0) != 0
         }
 
-    def student_names(self, losses: Mapping[str, nn.Module]) -> set[str]:
-        """Return all that `losses` read from the student."""
-        return {n for loss in losses.values() for n in _student(loss).names}
 
-    def teacher_names(self, losses: Mapping[str, nn.Module]) -> set[str]:
-        """Return all that `losses` read from the teacher."""
-        return {n for loss in losses.values() for n in _teacher(loss).names}
+def student_names(losses: Losses) -> set[str]:
+    """Return all that `losses` read from the student."""
+    return {name for loss in losses.values() for name in _student(loss).names}
 
-    def forward(
-        self,
-        student: Mapping[str, Any],
-        teacher: Mapping[str, Any],
-        target: Optional[Tensor],
-    ) -> dict[str, Tensor]:
-        """Compute the active losses.
 
-        Args:
-            student: The student's outputs by tap.
-            teacher: The teacher's.
-            target: (N,) class indices or (N, C) scores, None without labels.
+def teacher_names(losses: Losses) -> set[str]:
+    """Return all that `losses` read from the teacher."""
+    return {name for loss in losses.values() for name in _teacher(loss).names}
 
-        Returns:
-            ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms.
-        """
-        results: dict[str, Tensor] = {}
-        for name, loss in self.active().items():
-            result = loss(
-                _student(loss).pick(student),
-                _teacher(loss).pick(teacher),
-                target,
+
+def compute(
+    losses: Losses,
+    student: Mapping[str, Any],
+    teacher: Mapping[str, Any],
+    target: Optional[Tensor],
+) -> dict[str, Tensor]:
+    """Compute the losses.
+
+    Args:
+        losses: Modules by name.
+        student: The student's outputs by tap.
+        teacher: The teacher's.
+        target: (N,) class indices or (N, C) scores, None without labels.
+
+    Returns:
+        ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms.
+
+    Raises:
+        TypeError: A loss returned neither a tensor nor a dict of tensors.
+        ValueError: Two of the names are the same.
+    """
+    results: dict[str, Tensor] = {}
+    for name, loss in losses.items():
+        result = loss(
+            _student(loss).pick(student), _teacher(loss).pick(teacher), target
+        )
+        if isinstance(result, Tensor):
+            named = {f'loss_{name}': result}
+        elif isinstance(result, Mapping):
+            named = {f'loss_{name}_{k}': value for k, value in result.items()}
+        else:
+            raise TypeError(
+                f'Expected the loss {name!r} to return a tensor or a dict of '
+                f'tensors, but got {type(result).__name__}.'
             )
-            if isinstance(result, Tensor):
-                results[f'loss_{name}'] = result
-            else:
-                for term, value in result.items():
-                    results[f'loss_{name}_{term}'] = value
-        return results
+        results = merge(results, named)
+    return results
+
+
+def merge(logged: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Join what is logged, and never lose a term to another's name.
+
+    Raises:
+        ValueError: Both have a term of one name.
+    """
+    twice = sorted(logged.keys() & more.keys())
+    if twice:
+        raise ValueError(
+            f'Expected different names of losses in the log, but {twice} '
+            "came twice: from the student's own head, or from two of "
+            '`distill_losses`. Rename the distillation loss.'
+        )
+    return {**logged, **more}
+
+
+def _check_form(losses: Any) -> None:
+    example = "distill_losses=dict(nkd=dict(type='NKDLoss'))"
+    if not isinstance(losses, Mapping):
+        raise TypeError(
+            'Expected `distill_losses` to be a dict of losses by name, as in '
+            f'{example}, but got {type(losses).__name__}.'
+        )
+    for name, loss in losses.items():
+        if not isinstance(loss, (Mapping, nn.Module)):
+            raise TypeError(
+                'Expected each of `distill_losses` to be a config or a '
+                f'module with a name, as in {example}, but got '
+                f'{name}={loss!r}.'
+            )
+        if not str(name).isidentifier():
+            raise ValueError(
+                'Expected names of `distill_losses` that are identifiers, '
+                f'but got {name!r}.'
+            )
 
 
 def _student(loss: nn.Module) -> Taps:

@@ -36,7 +36,9 @@ class DistillLoss(nn.Module):
         teacher_taps: Output(s) of the teacher, None without a teacher.
 
     Raises:
-        ValueError, TypeError: What was expected and what came.
+        TypeError: Taps that are no names.
+        ValueError: The weight is negative, NaN or infinite, or the reduction
+            is unknown.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class NKDLoss(DistillLoss):
             gamma=self.gamma,
         )
         return {
-            name: self.loss_weight * F.reduce(term, self.reduction)
+            name: self.loss_weight * F.reduce_loss(term, self.reduction)
             for name, term in zip(('target', 'nontarget'), terms)
         }
 

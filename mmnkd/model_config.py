@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -13,11 +15,13 @@ from mmpretrain.apis import ModelHub, list_models
 
 __all__ = ['find_weights', 'read_model_config']
 
-ModelName = Union[str, dict]
+ModelName = Union[str, os.PathLike, dict]
 
 
 def read_model_config(model: ModelName) -> ConfigDict:
     """Return the model dict, with its ``data_preprocessor`` if it has one.
+
+    Of a distilled student the plain student is taken.
 
     Args:
         model: A config file (a path, or ``'mmpretrain::resnet/….py'``), a name
@@ -32,25 +36,42 @@ def read_model_config(model: ModelName) -> ConfigDict:
                 "Expected a model dict with a 'type', but got the keys "
                 f'{sorted(model)}.'
             )
-        return ConfigDict(model)
+        return _undistilled(ConfigDict(model))
+    if isinstance(model, os.PathLike):
+        model = os.fspath(model)
     if not isinstance(model, str):
         raise TypeError(
             'Expected a config file, a name from the model zoo or a model '
             f'dict, but got {type(model).__name__}.'
         )
     config = _read_config(model)
+    if 'model' not in config:
+        raise ValueError(
+            f'Expected a config with a `model`, but {model!r} has '
+            f'{sorted(config)}.'
+        )
     network = config.model
     # Top-level keys of a config that its Runner would hand to the model.
     if config.get('data_preprocessor') is not None:
         network.setdefault('data_preprocessor', config.data_preprocessor)
     network.setdefault('_scope_', config.get('default_scope', 'mmpretrain'))
-    return network
+    return _undistilled(network)
+
+
+def _undistilled(model: ConfigDict) -> ConfigDict:
+    """Leave out what a distilled student needs for its own training."""
+    if 'distill_losses' in model:
+        model = copy.deepcopy(model)
+        model.pop('distill_losses')
+        model.pop('teacher', None)
+    return model
 
 
 def find_weights(model: Any) -> Optional[str]:
     """Return the URL of a model's weights in mmpretrain's zoo, if any."""
-    if not isinstance(model, str):
+    if not isinstance(model, (str, os.PathLike)):
         return None
+    model = os.fspath(model)
     name = Path(model.split('::')[-1]).stem if _is_file(model) else model
     try:
         return ModelHub.get(name).weights
@@ -62,7 +83,7 @@ def _read_config(name: str) -> Config:
     if '::' in name:
         # mmengine would run pip install for a package that isn't there.
         package = name.split('::')[0]
-        if find_spec(package) is None:
+        if not package.isidentifier() or find_spec(package) is None:
             raise ValueError(
                 f'Expected an installed package before `::`, but got {name!r}.'
             )

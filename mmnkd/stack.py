@@ -50,8 +50,14 @@ def check_stack() -> None:
         except (ImportError, AssertionError) as error:
             raise ImportError(
                 f'mmnkd needs {name}, which is installed but can not be '
-                f'imported: {error}. Run: {INSTALL}'
+                f'imported: {error}. Run: {_install_again()}'
             ) from error
+
+
+def _install_again() -> str:
+    if any(_installed(f'onedl-{name}') for name in PACKAGES):
+        return 'pip install --force-reinstall "mmnkd[onedl]"'
+    return INSTALL
 
 
 def _installed(distribution: str) -> bool:

@@ -7,7 +7,8 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable, Union
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 __all__ = ['Taps', 'check_taps', 'recorded']
 
@@ -60,8 +61,8 @@ def recorded(
 ) -> Iterator[dict[str, Any]]:
     """Record the outputs of sub-modules while the block runs.
 
-    The hooks live for the block only, so that a copy, an export or the second
-    forward of activation checkpointing never meets them.
+    The hooks live for the block only, so that a copy or an export never meets
+    them.
 
     Args:
         model: The network whose forward is called in the block.
@@ -71,16 +72,27 @@ def recorded(
         A dict that maps each name to its output, filled by the forward.
 
     Raises:
-        RuntimeError: The forward reached one of them never, or twice.
+        RuntimeError: The forward reached one of them never or twice, inside a
+            checkpointed block, or overwrote its output in place.
     """
     names = list(names)
+    with_gradient = torch.is_grad_enabled()
+    versions: dict[str, int] = {}
     calls: dict[str, int] = dict.fromkeys(names, 0)
     outputs: dict[str, Any] = {}
 
     def hook_for(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple, output: Any) -> None:
+            if with_gradient and not torch.is_grad_enabled():
+                raise RuntimeError(
+                    f'Expected a gradient to flow through the tap {name!r}, '
+                    'but it is inside a block with activation checkpointing '
+                    '(with_cp) or torch.no_grad. Name the whole block.'
+                )
             calls[name] += 1
             outputs[name] = output
+            if isinstance(output, Tensor):
+                versions[name] = output._version
 
         return hook
 
@@ -96,4 +108,11 @@ def recorded(
                 f'Expected the forward of {type(model).__name__} to reach '
                 f'the tap {name!r} once, but it did {count} times. Name a '
                 'sub-module that runs once.'
+            )
+    for name, version in versions.items():
+        if outputs[name]._version != version:
+            raise RuntimeError(
+                f'Expected the output of the tap {name!r} to last, but a '
+                'later layer overwrote it in place (ReLU(inplace=True), say). '
+                'Name that layer or the block around both.'
             )

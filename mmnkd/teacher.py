@@ -6,11 +6,14 @@ copies and DDP wrapper never see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Collection, Sequence
 from typing import Any, Optional, Union
 
 import torch
 from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from mmpretrain.models import HuggingFaceClassifier, TimmClassifier
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
@@ -39,6 +42,8 @@ class FrozenTeacher:
         checkpoint: Path or URL of the weights, which must fit name by name.
             None keeps the model's own initialisation: that of its
             ``init_cfg``, of ``pretrained=True`` in timm, or a random one.
+        logits_tap: The sub-module that puts out the logits. None: what the
+            network as a whole puts out.
         mode: 'eval', or 'train' as in the authors' released code: dropout is
             on, and BN uses batch statistics and updates its running ones.
         input_size: Height and width (an int: both) that the teacher's images
@@ -47,14 +52,17 @@ class FrozenTeacher:
             the teacher, where the two differ.
 
     Raises:
-        ValueError, TypeError: What was expected and what came.
+        TypeError: An argument is of the wrong type.
+        ValueError: No `checkpoint` is given, or an argument has a value that
+            it can't have.
     """
 
     def __init__(
         self,
-        model: Union[str, dict],
-        checkpoint: Optional[str] = _NOT_GIVEN,
+        model: Union[str, os.PathLike, dict],
+        checkpoint: Union[str, os.PathLike, None] = _NOT_GIVEN,
         *,
+        logits_tap: Optional[str] = None,
         mode: str = 'eval',
         input_size: Union[int, Sequence[int], None] = None,
         class_indices: Optional[Sequence[int]] = None,
@@ -72,8 +80,14 @@ class FrozenTeacher:
                 "Expected `teacher.mode` to be 'eval' or 'train', but got "
                 f'{mode!r}.'
             )
+        if not isinstance(checkpoint, (str, os.PathLike, type(None))):
+            raise TypeError(
+                'Expected `teacher.checkpoint` to be a path, a URL or None, '
+                f'but got {checkpoint!r}.'
+            )
         self.model = model
-        self.checkpoint = checkpoint
+        self.checkpoint = None if checkpoint is None else str(checkpoint)
+        self.logits_tap = logits_tap
         self.mode = mode
         self.input_size = _height_and_width(input_size)
         self.class_indices = _class_indices(class_indices)
@@ -88,7 +102,7 @@ class FrozenTeacher:
         return {**vars(self), 'network': None}
 
     def build(
-        self, student_preprocessor: nn.Module, taps: Iterable[str] = ()
+        self, student_preprocessor: nn.Module, taps: Collection[str] = ()
     ) -> None:
         """Build the network and load its weights, if that isn't done yet.
 
@@ -110,9 +124,9 @@ class FrozenTeacher:
             if self.checkpoint is not None:
                 weights = read_state_dict(self.checkpoint)
                 load_strictly(network, weights, self.checkpoint)
-            elif hasattr(network, 'init_weights'):
-                network.init_weights()
-        check_taps(network, set(taps) - {'logits'}, 'teacher')
+            else:
+                _initialise(network)
+        check_taps(network, self._modules(taps).values(), 'teacher')
         self._adapt = ImageAdapter(
             student_preprocessor,
             network.data_preprocessor if has_own_images else None,
@@ -135,14 +149,14 @@ class FrozenTeacher:
 
     @torch.no_grad()
     def __call__(
-        self, images: Tensor, taps: Iterable[str] = ('logits',)
+        self, images: Tensor, taps: Collection[str] = ('logits',)
     ) -> dict[str, Any]:
         """Run the teacher on the student's images.
 
         Args:
             images: (N, channels, height, width), as the student gets them.
-            taps: What is wanted: ``'logits'``, the output of the network with
-                the student's classes picked, or outputs of sub-modules.
+            taps: What is wanted: ``'logits'``, with the student's classes
+                picked, or outputs of sub-modules.
 
         Returns:
             The outputs by tap.
@@ -153,13 +167,26 @@ class FrozenTeacher:
         assert self.network is not None, 'build() comes first'
         if self._device != images.device:
             self._move(images.device)
-        names = set(taps)
-        with recorded(self.network, names - {'logits'}) as outputs:
+        modules = self._modules(taps)
+        with recorded(self.network, set(modules.values())) as recorded_outputs:
             result = self.network(self._adapt(images))
-        if 'logits' in names:
-            logits = as_logits(result, self.network, '', 'teacher_taps')
+        outputs = {tap: recorded_outputs[m] for tap, m in modules.items()}
+        if 'logits' in taps:
+            logits = as_logits(
+                outputs.get('logits', result),
+                self.network,
+                self.logits_tap or '',
+                'teacher=dict(logits_tap={!r})',
+            )
             outputs['logits'] = self._pick_classes(logits)
         return outputs
+
+    def _modules(self, taps: Collection[str]) -> dict[str, str]:
+        """Map taps to names of sub-modules; the whole network has none."""
+        modules = {tap: tap for tap in taps if tap != 'logits'}
+        if 'logits' in taps and self.logits_tap:
+            modules['logits'] = self.logits_tap
+        return modules
 
     def _move(self, device: torch.device) -> None:
         assert self.network is not None
@@ -180,24 +207,42 @@ class FrozenTeacher:
         return logits.index_select(1, self._columns)
 
 
+def _initialise(network: nn.Module) -> None:
+    """Let the network initialise itself, without undoing `pretrained=True`."""
+    if isinstance(network, (TimmClassifier, HuggingFaceClassifier)):
+        # The other library has done it. mmengine would call its
+        # `init_weights`, which some networks of timm have, once more.
+        network.model.is_init = True
+    if isinstance(network, BaseModule):
+        network.init_weights()
+
+
 def _height_and_width(
     size: Union[int, Sequence[int], None],
 ) -> Optional[tuple[int, int]]:
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+    pair = (size, size) if isinstance(size, int) else size
+    if (
+        not isinstance(pair, (tuple, list))
+        or len(pair) != 2
+        or not all(type(n) is int and n > 0 for n in pair)
+    ):
         raise ValueError(
             'Expected `teacher.input_size` to be a positive int or '
             f'(height, width), but got {size!r}.'
         )
-    return pair
+    return pair[0], pair[1]
 
 
 def _class_indices(indices: Optional[Sequence[int]]) -> Optional[list[int]]:
     if indices is None:
         return None
-    if not indices or not all(isinstance(i, int) and i >= 0 for i in indices):
+    if (
+        not isinstance(indices, (tuple, list))
+        or not indices
+        or not all(type(i) is int and i >= 0 for i in indices)
+    ):
         raise ValueError(
             'Expected `teacher.class_indices` to be a list of ints >= 0, one '
             f'for each class of the student, but got {indices!r}.'

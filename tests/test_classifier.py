@@ -15,8 +15,10 @@ from mmnkd import (
     DistillationMixin,
     DistilledHuggingFaceClassifier,
     DistilledTimmClassifier,
+    DistillLoss,
 )
 from mmnkd.functional import nkd_loss
+from mmnkd.loss_dict import LossDict
 
 
 def test_distillation_loss_is_that_of_the_recorded_logits():
@@ -88,31 +90,124 @@ TRAINING = {
 }
 
 
+@MODELS.register_module()
+class Nothing(torch.nn.Module):
+    """A loss that is computed, and is 0 whatever the student does."""
+
+    def forward(self, student, teacher, target):
+        assert len(student) == len(teacher) == len(target)
+        return 0 * student.sum()
+
+
+def same(actual, expected):
+    return list(actual) == list(expected) and all(
+        torch.equal(actual[k], expected[k]) for k in expected
+    )
+
+
 @pytest.mark.parametrize('name', TRAINING)
 @pytest.mark.parametrize('student', [tiny.resnet(), tiny.vit()])
 def test_training_works_as_for_the_plain_student(name, student, tmp_path):
-    keys = copy.deepcopy(TRAINING[name])
+    def trained(config, folder):
+        keys = copy.deepcopy(TRAINING[name])
+        config = {**config, **keys.pop('model', {})}
+        run = tiny.train(config, tmp_path / folder, **keys)
+        return run.model.state_dict()
+
+    plain = trained(student, 'plain')
+    nothing = {'nothing': {'type': 'Nothing'}}
+    assert same(trained(tiny.distilled(student, losses=nothing), 'a'), plain)
     losses = {**tiny.nkd(), 'tf': {'type': 'TFNKDLoss'}}
-    model = tiny.distilled(student, losses=losses, **keys.pop('model', {}))
-    before = copy.deepcopy(tiny.build(model).state_dict())
-    run = tiny.train(model, tmp_path, **keys)
-    after = run.model.state_dict()
-    assert list(after) == list(before)
-    assert all(torch.isfinite(v.float()).all() for v in after.values())
-    assert run.message_hub.get_scalar('train/loss_nkd_target').current() > 0
-    assert 'accuracy/top1' in str(run.message_hub.log_scalars)
+    distilled = trained(tiny.distilled(student, losses=losses), 'b')
+    assert not same(distilled, plain)
+    assert all(torch.isfinite(v.float()).all() for v in distilled.values())
 
 
-def test_resume_goes_on_where_training_stopped(tmp_path):
+def test_gradients_are_those_of_all_losses_together():
+    model = tiny.build(tiny.distilled()).eval()
+    images, samples = tiny.batch()
+    total, _ = model.parse_losses(model.loss(images, samples))
+    total.backward()
+    actual = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    logits, labels = model(images), torch.arange(6)
+    taught = nkd_loss(logits, model.teacher.network(images), labels)
+    (torch.nn.functional.cross_entropy(logits, labels) + taught).backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(actual[name], parameter.grad)
+
+
+def test_gradients_of_losses_on_features_reach_the_student():
+    losses = {
+        'mine': {
+            'type': 'SquaredDifference',
+            'student_taps': 'backbone.layer1',
+            'teacher_taps': 'backbone.layer1',
+        }
+    }
+    teacher = tiny.teacher(tiny.resnet())
+    model = tiny.build(tiny.distilled(None, teacher, losses)).eval()
+    images, samples = tiny.batch()
+    model.loss(images, samples)['loss_mine'].backward()
+    actual = model.backbone.conv1.weight.grad.clone()
+    model.zero_grad()
+
+    def features(network):
+        stem = network.backbone.relu(
+            network.backbone.norm1(network.backbone.conv1(images))
+        )
+        return network.backbone.layer1(stem)
+
+    difference = features(model) - features(model.teacher.network).detach()
+    difference.square().mean().backward()
+    torch.testing.assert_close(actual, model.backbone.conv1.weight.grad)
+    assert model.head.fc.weight.grad is None
+
+
+@MODELS.register_module()
+class SquaredDifference(DistillLoss):
+    """A user's loss, as CONTRIBUTING.md shows one."""
+
+    def forward(self, student, teacher, target):
+        return self.loss_weight * (student - teacher).square().mean()
+
+
+def test_runner_compiles_a_distilled_student(tmp_path):
+    model = tiny.distilled()
+    eager = tiny.train(model, tmp_path / 'eager')
+    options = {'compile': {'backend': 'eager'}}
+    compiled = tiny.train(model, tmp_path / 'compiled', **options)
+    assert same(compiled.model.state_dict(), eager.model.state_dict())
+
+
+@pytest.mark.parametrize('weight', [0.0, 1.0])
+def test_losses_with_parameters_take_no_random_numbers(weight):
+    losses = {'mine': {'type': 'Projected', 'loss_weight': weight}}
+    torch.manual_seed(0)
+    plain = tiny.build(tiny.resnet())
+    plain.init_weights()
+    torch.manual_seed(0)
+    model = tiny.build(tiny.distilled(losses=losses))
+    model.init_weights()
+    for name, value in plain.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value)
+    trained = model.distill_losses['mine'].project.weight.requires_grad
+    assert trained == (weight != 0)
+
+
+@pytest.mark.parametrize(
+    'hooks', [{}, {'custom_hooks': [{'type': 'EMAHook', 'momentum': 0.1}]}]
+)
+def test_resume_is_a_training_that_never_stopped(hooks, tmp_path):
     model = tiny.distilled(losses={**tiny.nkd(), 'tf': {'type': 'TFNKDLoss'}})
-    hooks = {'custom_hooks': [{'type': 'EMAHook', 'momentum': 0.1}]}
-    tiny.train(model, tmp_path, epochs=1, **hooks)
-    run = tiny.train(model, tmp_path, epochs=2, resume=True, **hooks)
+    whole = tiny.train(model, tmp_path / 'whole', epochs=2, **hooks)
+    tiny.train(model, tmp_path / 'parts', epochs=1, **hooks)
+    keys = {'epochs': 2, 'resume': True, **hooks}
+    run = tiny.train(model, tmp_path / 'parts', **keys)
     assert run.epoch == 2
-    assert len(run.message_hub.get_scalar('train/loss').data[0]) == 2 * 4
-    first = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
-    momentum = first['optimizer']['state'][0]['momentum_buffer']
-    assert momentum.abs().sum() > 0
+    assert same(run.model.state_dict(), whole.model.state_dict())
+    losses = run.message_hub.get_scalar('train/loss').data[0]
+    assert len(losses) == 2 * 4
 
 
 def test_test_needs_no_teacher_file(tmp_path):
@@ -139,6 +234,21 @@ def test_test_needs_no_teacher_file(tmp_path):
 
 
 # A classifier of one's own, timm, transformers.
+
+
+def test_labels_of_several_classes_are_refused_by_the_losses():
+    head = {
+        'type': 'MultiLabelLinearClsHead',
+        'num_classes': 10,
+        'in_channels': 8,
+    }
+    student = {**tiny.resnet(), 'head': head}
+    model = tiny.build(tiny.distilled(student, logits_tap='head.fc'))
+    images, samples = tiny.batch()
+    for sample in samples:
+        sample.set_gt_score(torch.tensor([1.0, 1, 0, 0, 1, 0, 0, 0, 0, 0]))
+    with pytest.raises(ValueError, match='sums from 3.0 to 3.0'):
+        model.loss(images, samples)
 
 
 def test_own_classifier_takes_one_line():
@@ -214,18 +324,6 @@ def check_classifier(plain_config, kind, images):
     assert torch.equal(actual, expected)
 
 
-@MODELS.register_module()
-class Projected(torch.nn.Module):
-    """A loss with parameters, on logits."""
-
-    def __init__(self):
-        super().__init__()
-        self.project = torch.nn.Linear(10, 10)
-
-    def forward(self, student, teacher, target):
-        return (self.project(student) - teacher).square().mean()
-
-
 def test_timm_students_and_teachers():
     pytest.importorskip('timm')
     images = tiny.batch(size=32)
@@ -257,11 +355,14 @@ def test_mmpretrain_student_learns_from_a_timm_teacher(tmp_path):
 )
 def test_classes_say_what_to_install_for_timm_and_transformers(package, kind):
     code = (
-        'import importlib_metadata as m; real = m.distribution\n'
-        'def hide(name):\n'
-        f'    if name == {package!r}: raise m.PackageNotFoundError(name)\n'
-        '    return real(name)\n'
-        'm.distribution = hide\n'
+        'import importlib, functools\n'
+        'def hide(metadata, real, name):\n'
+        f'    if name != {package!r}: return real(name)\n'
+        '    raise metadata.PackageNotFoundError(name)\n'
+        'for name in ("importlib.metadata", "importlib_metadata"):\n'
+        '    try: m = importlib.import_module(name)\n'
+        '    except ImportError: continue\n'
+        '    m.distribution = functools.partial(hide, m, m.distribution)\n'
         f'import mmnkd; mmnkd.Distilled{kind}Classifier(model_name="x")'
     )
     result = subprocess.run(
@@ -291,16 +392,19 @@ def test_head_of_tuples_says_which_tap_to_name():
 
     student = {**tiny.resnet(), 'head': {**conformer(), 'type': 'TwoHeads'}}
     model = tiny.build(tiny.distilled(student))
-    message = r"`head`, a TwoHeads, puts out a tuple of 2.*student_taps='head"
+    message = r"`head`, a TwoHeads, puts out a tuple of 2.* logits_tap='head"
     with pytest.raises(ValueError, match=message):
         model.loss(*tiny.batch())
-    taps = tiny.nkd(student_taps='head.conv_cls_head')
-    model = tiny.build(tiny.distilled(student, losses=taps))
-    assert model.loss(*tiny.batch())['loss_nkd_target'] > 0
+    named = tiny.distilled(student, logits_tap='head.conv_cls_head')
+    assert tiny.build(named).loss(*tiny.batch())['loss_nkd_target'] > 0
 
     as_teacher = tiny.distilled(teacher_options=tiny.teacher(student))
-    with pytest.raises(ValueError, match=r"tuple of 2.*teacher_taps='head"):
+    message = r"tuple of 2.*teacher=dict\(logits_tap='head.trans_cls_head'\)"
+    with pytest.raises(ValueError, match=message):
         tiny.build(as_teacher).loss(*tiny.batch())
+    options = tiny.teacher(student, logits_tap='head.trans_cls_head')
+    named = tiny.build(tiny.distilled(teacher_options=options))
+    assert named.loss(*tiny.batch())['loss_nkd_target'] > 0
 
 
 def test_multi_label_head_says_which_tap_to_name():
@@ -310,7 +414,7 @@ def test_multi_label_head_says_which_tap_to_name():
         'in_channels': 8,
     }
     student = {**tiny.resnet(), 'head': head}
-    message = r"several labels a sample.*student_taps='head.fc'"
+    message = r"several labels a sample.*logits_tap='head.fc'"
     with pytest.raises(ValueError, match=message):
         tiny.build(tiny.distilled(student))
 
@@ -318,11 +422,11 @@ def test_multi_label_head_says_which_tap_to_name():
 def test_margin_head_says_which_tap_to_name():
     head = {'type': 'ArcFaceClsHead', 'num_classes': 10, 'in_channels': 8}
     student = {**tiny.resnet(), 'head': head}
-    message = r"a margin.*student_taps='head.norm_product'"
+    message = r"a margin.*logits_tap='head.norm_product'.*scale"
     with pytest.raises(ValueError, match=message):
         tiny.build(tiny.distilled(student))
-    taps = tiny.nkd(student_taps='head.norm_product')
-    model = tiny.build(tiny.distilled(student, losses=taps))
+    named = tiny.distilled(student, logits_tap='head.norm_product')
+    model = tiny.build(named)
     assert model.loss(*tiny.batch())['loss_nkd_target'] > 0
 
 
@@ -375,9 +479,46 @@ def test_an_unused_teacher_is_a_warning(caplog):
     assert model.teacher.network is None
 
 
-def test_the_name_of_the_own_loss_is_taken():
-    with pytest.raises(ValueError, match="other than 'cls'"):
-        tiny.build(tiny.distilled(losses={'cls': {'type': 'NKDLoss'}}))
+@pytest.mark.parametrize(
+    ('losses', 'taken'),
+    [
+        ({'cls': {'type': 'TFNKDLoss'}}, 'loss_cls'),
+        (
+            {**tiny.nkd(), 'nkd_target': {'type': 'TFNKDLoss'}},
+            'loss_nkd_target',
+        ),
+    ],
+)
+def test_no_term_takes_the_name_of_another_in_the_log(losses, taken):
+    model = tiny.build(tiny.distilled(losses=losses))
+    with pytest.raises(ValueError, match=rf"\['{taken}'\] came twice"):
+        model.loss(*tiny.batch())
+
+
+@pytest.mark.parametrize(
+    ('losses', 'error', 'message'),
+    [
+        ({'type': 'NKDLoss'}, TypeError, "module with a name.*type='NKDLoss'"),
+        ([{'type': 'NKDLoss'}], TypeError, 'losses by name.*but got list'),
+        ({'a.b': {'type': 'NKDLoss'}}, ValueError, "identifiers.*'a.b'"),
+    ],
+)
+def test_losses_of_the_wrong_form_are_refused(losses, error, message):
+    with pytest.raises(error, match=message):
+        LossDict(losses)
+
+
+def test_a_loss_that_returns_no_tensor_is_an_error():
+    model = tiny.build(tiny.distilled())
+    model.distill_losses['nkd'].forward = lambda *args: (1.0, 2.0)
+    with pytest.raises(TypeError, match="loss 'nkd' to return.*got tuple"):
+        model.loss(*tiny.batch())
+
+
+def test_a_teacher_of_the_wrong_form_is_refused():
+    config = {**tiny.distilled(), 'teacher': 'resnet34_8xb32_in1k'}
+    with pytest.raises(TypeError, match=r"dict\(model=.*got 'resnet34_8xb32"):
+        tiny.build(config)
 
 
 def test_unknown_taps_are_found_before_training():

@@ -298,8 +298,14 @@ def test_second_labels_are_averaged_over_those_who_have_one():
 @LOSSES
 @TARGETS
 def test_torch_compile_takes_the_whole_graph(loss, make_target):
-    student, target = logits((5, 7)).float(), make_target((5, 7))
+    student, target = logits((5, 7)), make_target((5, 7))
     compiled = torch.compile(loss, fullgraph=True, backend='aot_eager')
+    gradients = []
+    for function in (loss, compiled):
+        leaf = student.clone().requires_grad_()
+        function(leaf, target).backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(*gradients)
     torch.testing.assert_close(
         compiled(student, target), loss(student, target)
     )
@@ -341,7 +347,8 @@ nan = float('nan')
         ((S, S, Y - 1), ValueError, r'\[0, 2\].*values from -1 to 1'),
         ((S, S, S - 0.1), ValueError, 'scores >= 0.*from -0.1'),
         ((S, S, S + nan), ValueError, 'finite scores.*nan'),
-        ((S, S, S), ValueError, 'row of zeros'),
+        ((S, S, S), ValueError, 'sum to 1.*sums from 0.0 to 0.0'),
+        ((S, S, S + 1), ValueError, 'several whole ones'),
     ],
 )
 def test_bad_tensors_are_refused(arguments, error, message):
@@ -358,12 +365,19 @@ def test_bad_tensors_are_refused(arguments, error, message):
         ({'temperature': math.inf}, 'temperature.*finite.*got inf'),
         ({'gamma': -0.5}, 'gamma` to be.*at least 0.*got -0.5'),
         ({'gamma': nan}, 'gamma` to be.*got nan'),
+        ({'gamma': math.inf}, 'gamma.*got inf'),
         ({'reduction': 'max'}, "'none', 'mean' or 'sum', but got 'max'"),
     ],
 )
 def test_bad_settings_are_refused(setting, message):
     with pytest.raises(ValueError, match=message):
         nkd_loss(S, S, Y, **setting)
+
+
+@pytest.mark.parametrize('name', ['temperature', 'gamma'])
+def test_settings_that_are_no_numbers_are_refused(name):
+    with pytest.raises(TypeError, match=f"{name}` to be a number.*'1'"):
+        nkd_loss(S, S, Y, **{name: '1'})
 
 
 def test_tf_nkd_refuses_bad_input_too():

@@ -2,21 +2,24 @@
 
 import subprocess
 import sys
+import tempfile
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from mmnkd import stack
 
 
-def run(code):
+def run(code, *arguments):
     """Run Python code in a process of its own; return what it printed."""
     result = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code],
-        capture_output=True,
+        [sys.executable, '-c', code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
-    return result.stdout.strip() or result.stderr.strip().splitlines()[-1]
+    return result.stdout
 
 
 def hiding(*names):
@@ -32,7 +35,7 @@ def hiding(*names):
 @pytest.mark.parametrize('name', ['mmengine', 'mmcv', 'mmpretrain'])
 def test_a_missing_stack_is_an_import_error_with_the_command(name):
     printed = run(hiding(name) + 'import mmnkd')
-    assert printed.startswith('ImportError: mmnkd needs mmengine, mmcv, mm')
+    assert 'ImportError: mmnkd needs mmengine, mmcv, mmpretrain' in printed
     assert f'but {name} can not be found' in printed
     assert 'pip install "mmnkd[openmmlab]"' in printed
     assert 'pip install "mmnkd[onedl]"' in printed
@@ -43,7 +46,7 @@ def test_the_losses_work_without_the_stack():
         'from mmnkd.functional import nkd_loss; import mmnkd\n'
         'print(nkd_loss.__name__, mmnkd.__version__)'
     )
-    assert run(code) == 'nkd_loss 0.1.0'
+    assert run(code) == 'nkd_loss 0.1.0\n'
 
 
 def test_classes_asked_for_after_the_losses_say_what_is_missing():
@@ -59,9 +62,9 @@ def test_classes_are_registered_after_the_losses_were_imported_alone():
         'import sys; assert "mmengine" not in sys.modules\n'
         'import mmpretrain\n'
         'from mmengine.registry import MODELS\n'
-        'print(MODELS.get("DistilledClassifier").__name__)'
+        'print(MODELS.get("DistilledClassifier"))'
     )
-    assert run(code) == 'DistilledClassifier'
+    assert 'mmnkd.classifier.DistilledClassifier' in run(code)
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -92,6 +95,29 @@ def test_a_stack_that_can_not_be_imported_is_an_import_error(monkeypatch):
     monkeypatch.setattr(stack.importlib, 'import_module', fail)
     with pytest.raises(ImportError, match=r'MMCV==9.0.*Run: pip install'):
         stack.check_stack()
+
+
+def test_a_broken_onedl_stack_is_not_told_to_install_the_other(monkeypatch):
+    def fail(name):
+        raise ImportError('no such symbol')
+
+    monkeypatch.setattr(stack.importlib, 'import_module', fail)
+    monkeypatch.setattr(stack, '_installed', lambda n: n.startswith('onedl'))
+    with pytest.raises(ImportError, match=r'no such symbol.*mmnkd\[onedl\]'):
+        stack.check_stack()
+
+
+def test_losses_alone_do_not_make_the_import_of_mmpretrain_fail():
+    code = hiding('mmcv') + (
+        'import sys, types, mmnkd.functional\n'
+        'sys.path.insert(0, sys.argv[1]); import mmpretrain\n'
+        'print("imported", mmpretrain.answer)'
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / 'mmpretrain.py').write_text('answer = 42')
+        printed = run(code, folder)
+    assert 'imported 42' in printed
+    assert 'UserWarning: mmnkd needs' in printed
 
 
 def test_what_is_installed_is_read_from_metadata():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from mmnkd.taps import Taps, check_taps, recorded
 
@@ -44,6 +45,31 @@ def test_a_tap_that_is_reached_twice_is_an_error():
         recorded(model, ['0']),
     ):
         model(torch.randn(5, 3))
+
+
+def test_an_output_that_is_overwritten_in_place_is_an_error():
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(inplace=True))
+    with (
+        pytest.raises(RuntimeError, match=r"tap '0' to last.*in place"),
+        recorded(model, ['0']),
+    ):
+        model(torch.randn(5, 3))
+    with recorded(model, ['1']) as outputs:
+        model(torch.randn(5, 3))
+    assert outputs['1'].min() == 0
+
+
+def test_a_tap_without_a_gradient_is_an_error():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    images = torch.randn(5, 3, requires_grad=True)
+    with (
+        pytest.raises(RuntimeError, match=r"tap '0'.*activation checkpoint"),
+        recorded(model, ['0']),
+    ):
+        checkpoint(model, images, use_reentrant=True)
+    with torch.no_grad(), recorded(model, ['0']) as outputs:  # a teacher
+        model(images)
+    assert '0' in outputs
 
 
 def test_a_tap_that_does_not_exist_lists_the_nearest():

@@ -73,6 +73,7 @@ def test_model_is_a_config_file(tmp_path):
         ),
         ('mmpretrain::resnet/none.py', FileNotFoundError, 'none'),
         ({'backbone': {}}, ValueError, r"'type', but got.*\['backbone'\]"),
+        ('configs/_base_/digits.py', ValueError, 'config with a `model`'),
         (3, TypeError, 'config file, a name.*but got int'),
     ],
 )
@@ -104,6 +105,33 @@ def test_checkpoint_none_keeps_the_models_own_initialisation(tmp_path):
     assert all(torch.equal(loaded[k], v) for k, v in weights.items())
 
 
+@pytest.mark.parametrize('name', ['resnet10t', 'vit_tiny_patch16_224'])
+def test_checkpoint_none_keeps_what_timm_loaded(name, monkeypatch):
+    timm = pytest.importorskip('timm.models')
+    create = timm.create_model
+
+    def create_pretrained(*args, pretrained, **kwargs):
+        assert pretrained
+        model = create(*args, **kwargs)
+        for parameter in model.parameters():
+            torch.nn.init.constant_(parameter, 0.01)
+        return model
+
+    monkeypatch.setattr(timm, 'create_model', create_pretrained)
+    model = {'type': 'TimmClassifier', 'model_name': name, 'pretrained': True}
+    teacher = built({'model': model, 'checkpoint': None})
+    assert all((p == 0.01).all() for p in teacher.network.parameters())
+
+
+def test_a_distilled_student_is_a_teacher_too(tmp_path):
+    student = tiny.distilled(teacher_options=tiny.teacher('no/such.py'))
+    torch.save(tiny.build(tiny.resnet()).state_dict(), tmp_path / 'x.pth')
+    teacher = built({'model': student, 'checkpoint': tmp_path / 'x.pth'})
+    assert teacher.network.teacher is None
+    assert teacher(images())['logits'].shape == (2, 10)
+    assert 'teacher' in student
+
+
 def test_weights_are_loaded_from_a_file(tmp_path):
     weights = tiny.build(tiny.resnet()).state_dict()
     torch.save({'state_dict': weights}, tmp_path / 'weights.pth')
@@ -115,15 +143,11 @@ def test_weights_are_loaded_from_a_file(tmp_path):
 
 
 def test_building_takes_no_random_numbers_of_the_student():
+    preprocessor = tiny.build(tiny.resnet()).data_preprocessor
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    teacher = built(tiny.teacher())
-    torch.manual_seed(0)
-    teacher = FrozenTeacher(**tiny.teacher())
-    teacher.build(tiny.build(tiny.resnet()).data_preprocessor)
-    torch.manual_seed(0)
-    FrozenTeacher(**tiny.teacher()).build(teacher.network.data_preprocessor)
+    FrozenTeacher(**tiny.teacher()).build(preprocessor)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -209,9 +233,23 @@ def test_class_indices_pick_the_students_classes():
     assert torch.equal(teacher(batch)['logits'], everything[:, chosen])
 
 
+def test_class_indices_hold_for_a_named_module_of_logits():
+    chosen = list(range(9, -1, -1))
+    options = tiny.teacher(logits_tap='head.fc', class_indices=chosen)
+    teacher = built(options)
+    everything = teacher.network(images())
+    assert torch.equal(teacher(images())['logits'], everything[:, chosen])
+
+
+def test_a_checkpoint_that_is_no_path_is_refused():
+    with pytest.raises(TypeError, match='path, a URL or None, but got True'):
+        FrozenTeacher(tiny.resnet(), checkpoint=True)
+
+
 def test_taps_of_the_teacher_are_recorded():
     teacher = built(tiny.teacher())
     outputs = teacher(images(), {'backbone.layer2'})
+    assert set(outputs) == {'backbone.layer2'}
     assert outputs['backbone.layer2'].shape == (2, 16, 4, 4)
     assert not outputs['backbone.layer2'].requires_grad
 
@@ -223,6 +261,9 @@ def test_taps_of_the_teacher_are_recorded():
         ({'input_size': 0}, 'input_size.*positive int.*got 0'),
         ({'input_size': (8, 8, 8)}, r'input_size.*got \(8, 8, 8\)'),
         ({'input_size': 'big'}, "input_size.*got 'big'"),
+        ({'input_size': True}, 'input_size.*got True'),
+        ({'input_size': 224.0}, r'input_size.*got 224\.0'),
+        ({'class_indices': 3}, 'class_indices.*got 3'),
         ({'class_indices': [0, -1]}, r'class_indices.*got \[0, -1\]'),
         ({'class_indices': []}, r'class_indices.*got \[\]'),
     ],

@@ -165,7 +165,7 @@ def test_two_processes_train_and_test_on_a_cpu(tmp_path):
         'find_unused_parameters=False',
     )
     assert 'Epoch(val) [3]' in output
-    saved = torch.load(tmp_path / 'epoch_3.pth', weights_only=True)
+    saved = tiny.saved(tmp_path / 'epoch_3.pth')
     plain = tiny.build(Config.fromfile(ROOT / BASELINE).model)
     plain.load_state_dict(saved['state_dict'], strict=True)
     output = run(

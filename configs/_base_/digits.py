@@ -41,12 +41,12 @@ auto_scale_lr = dict(base_batch_size=64)
 
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=10),
-    # Beside the last checkpoint, for resuming, its weights alone: plain
-    # PyTorch and plain mmpretrain read that one anywhere.
+    # Two, because mmengine deletes one before it has written the next. At the
+    # end, the weights alone as well: plain mmpretrain reads those anywhere.
     checkpoint=dict(
         type='CheckpointHook',
         interval=1,
-        max_keep_ckpts=1,
+        max_keep_ckpts=2,
         published_keys=['meta', 'state_dict'],
     ),
 )
