@@ -36,7 +36,7 @@ STUDENT = 'baseline_tiny_1xb64_digits'
 METHODS = {
     'baseline': STUDENT,
     'NKD': 'nkd_wide_tiny_1xb64_digits',
-    'NKD, teacher in train mode': 'nkd-train_wide_tiny_1xb64_digits',
+    'NKD, train-mode teacher': 'nkd-train_wide_tiny_1xb64_digits',
     'tf-NKD': 'tf-nkd_tiny_1xb64_digits',
 }
 
@@ -110,9 +110,12 @@ def run_demo(configs: Path, work_dir: Path, seeds: int, epochs: int) -> None:
     _plot(students, work_dir / 'curves.png')
     console.print(_table(teacher, students))
     distilled = next(r for r in results if r.method == 'NKD')
-    console.print(f'Curves:     {work_dir / "curves.png"}')
-    console.print(f'Checkpoint: {distilled.checkpoint}')
-    console.print(_prediction(configs / f'{STUDENT}.py', distilled.checkpoint))
+    for line in (
+        f'Curves:     {work_dir / "curves.png"}',
+        f'Checkpoint: {distilled.checkpoint}',
+        _prediction(configs / f'{STUDENT}.py', distilled.checkpoint),
+    ):
+        console.print(line, soft_wrap=True)
 
 
 def _train(
@@ -205,7 +208,7 @@ def _table(teacher: Result, students: Sequence[Result]) -> Table:
         f'one image of 596 is 0.17'
     )
     table.add_column('student')
-    for name in ('top-1', 'minus baseline, same seed', 'seconds a run'):
+    for name in ('top-1 (%)', 'minus baseline', 's a run'):
         table.add_column(name, justify='right')
     table.add_row(
         'teacher (1 seed)',
@@ -261,10 +264,10 @@ def _write_json(results: Sequence[Result], path: Path) -> None:
 def _prediction(config_file: Path, checkpoint: str) -> str:
     """Let mmpretrain's inferencer use the student, as any other checkpoint."""
     sample = Digits(split='test').get_data_info(0)
-    inferencer = ImageClassificationInferencer(
-        Config.fromfile(config_file), pretrained=checkpoint, device='cpu'
-    )
     with open(os.devnull, 'w') as quiet, contextlib.redirect_stdout(quiet):
+        inferencer = ImageClassificationInferencer(
+            Config.fromfile(config_file), pretrained=checkpoint, device='cpu'
+        )
         (result,) = inferencer(sample['img'])  # it shows a bar of its own
     return (
         "Prediction: mmpretrain's ImageClassificationInferencer, with the "

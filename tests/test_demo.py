@@ -57,15 +57,14 @@ def test_demo_checkpoint_loads_into_plain_mmpretrain_without_mmnkd(demo):
     _, printed = demo
     (path,) = re.findall(r'Checkpoint: (\S+)', printed)
     assert Path(path).parent.parent.name == 'nkd_wide_tiny_1xb64_digits'
-    model = tiny.build(
-        dict(tiny.resnet(), data_preprocessor=tiny.PREPROCESSOR)
-    )
+    student = tiny.resnet(width=6)
+    model = tiny.build(student)
     saved = torch.load(path, weights_only=True)
     model.load_state_dict(saved['state_dict'], strict=True)
     code = (
         'import sys, torch; from mmpretrain import get_model\n'
         'from mmengine import Config\n'
-        f'config = Config(dict(model={tiny.resnet()!r}))\n'
+        f'config = Config(dict(model={student!r}))\n'
         f'saved = torch.load({path!r}, weights_only=True)\n'
         'model = get_model(config)\n'
         "print(model.load_state_dict(saved['state_dict'], strict=True))\n"

@@ -32,7 +32,7 @@ max_epochs = 15
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs)
 val_cfg = test_cfg = dict()
 optim_wrapper = dict(
-    optimizer=dict(type='SGD', lr=0.3, momentum=0.9, weight_decay=5e-4)
+    optimizer=dict(type='SGD', lr=0.2, momentum=0.9, weight_decay=5e-4)
 )
 param_scheduler = dict(
     type='CosineAnnealingLR', T_max=max_epochs, convert_to_iter_based=True

@@ -1,4 +1,4 @@
-"""The demo's student: a ResNet with two stages of 4 and 8 channels.
+"""The demo's student: a ResNet with two stages of 6 and 12 channels.
 
 python tools/train.py configs/demo/baseline_tiny_1xb64_digits.py
 """
@@ -11,12 +11,12 @@ model = dict(
         type='ResNet_CIFAR',
         depth=18,
         num_stages=2,
-        stem_channels=4,
-        base_channels=4,
+        stem_channels=6,
+        base_channels=6,
         strides=(1, 2),
         dilations=(1, 1),
         out_indices=(1,),
     ),
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(type='LinearClsHead', num_classes=10, in_channels=8),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=12),
 )
