@@ -5,7 +5,7 @@ from .stack import check_stack
 check_stack()  # before the imports below can fail with a riddle
 
 # ruff: noqa: E402
-from . import datasets  # noqa: F401
+from . import backbones, datasets  # noqa: F401
 from .checkpoint import allow_mmengine_checkpoints
 from .classifier import (
     DistillationMixin,

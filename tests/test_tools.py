@@ -11,37 +11,14 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from command import ENVIRONMENT, ROOT, run, train
 from mmengine.config import Config
 
-ROOT = Path(__file__).parents[1]
 TEACHER = 'configs/demo/baseline_wide_1xb64_digits.py'
 BASELINE = 'configs/demo/baseline_tiny_1xb64_digits.py'
 NKD = 'configs/demo/nkd_wide_tiny_1xb64_digits.py'
 SHORT = ['train_dataloader.dataset.indices=192', 'train_cfg.max_epochs=3']
 RANDOM_TEACHER = 'model.teacher.checkpoint=None'
-ENVIRONMENT = {
-    **os.environ,
-    'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}',
-    'PYTHONWARNINGS': 'ignore',
-}
-
-
-def run(*command, code=0):
-    result = subprocess.run(
-        [str(part) for part in command],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == code, result.stdout
-    return result.stdout
-
-
-def train(config, *options, code=0):
-    return run(sys.executable, 'tools/train.py', config, *options, code=code)
 
 
 def stop_after_first_epoch(work_dir, number):

@@ -1,0 +1,322 @@
+"""The paper's experiments: right by value, and one real training step each."""
+
+import copy
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, DefaultScope
+from mmpretrain.apis import ModelHub
+from mmpretrain.registry import TRANSFORMS
+from mmpretrain.structures import DataSample
+
+from mmnkd.dead_keys import find_dead_keys
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+PATHS = {
+    path.stem: path
+    for folder in ('baseline', 'nkd', 'tf_nkd')
+    for path in sorted((CONFIGS / folder).glob('*.py'))
+}
+CONFIG = pytest.mark.parametrize('name', PATHS)
+
+
+def read(name):
+    return Config.fromfile(PATHS[name])
+
+
+# Values, as in the paper's recipes.
+
+STEPS = {'type': 'MultiStepLR', 'milestones': [30, 60, 90], 'gamma': 0.1}
+CIFAR_STEPS = {
+    'type': 'MultiStepLR',
+    'milestones': [60, 120, 160],
+    'gamma': 0.2,
+}
+COSINE = [
+    {'type': 'LinearLR', 'end': 20, 'by_epoch': True},
+    {'type': 'CosineAnnealingLR', 'begin': 20, 'eta_min': 1e-5},
+]
+POLY = [
+    {'type': 'ConstantLR', 'end': 5000, 'by_epoch': False},
+    {'type': 'PolyLR', 'begin': 5000, 'eta_min': 0, 'by_epoch': False},
+]
+SGD = {'type': 'SGD', 'momentum': 0.9}
+ADAMW = {'type': 'AdamW', 'lr': 1e-3, 'weight_decay': 0.05}
+CNN = {
+    'epochs': 100,
+    'batch': 32,
+    'optimizer': {**SGD, 'lr': 0.1, 'weight_decay': 1e-4},
+    'schedule': STEPS,
+    'augmentation': ['RandomResizedCrop', 'RandomFlip'],
+}
+TRANSFORMER = {
+    'epochs': 300,
+    'batch': 64,
+    'optimizer': ADAMW,
+    'schedule': COSINE,
+    'augmentation': [
+        'RandomResizedCrop',
+        'RandomFlip',
+        'RandAugment',
+        'RandomErasing',
+    ],
+    'clip': 5.0,
+}
+CIFAR = {
+    'epochs': 200,
+    'batch': 16,
+    'optimizer': {**SGD, 'lr': 0.1, 'weight_decay': 5e-4},
+    'schedule': CIFAR_STEPS,
+    'augmentation': ['RandomCrop', 'RandomFlip'],
+}
+RECIPES = {
+    'baseline_mobilenet-v1_8xb32_in1k': CNN,
+    'baseline_resnet18_8xb16_cifar100': CIFAR,
+    'baseline_resnet34_8xb16_cifar100': CIFAR,
+    'nkd_resnet34_resnet18_8xb32_in1k': CNN,
+    'nkd_resnet50_mobilenet-v1_8xb32_in1k': {**CNN, 'clip': 5.0},
+    'nkd_deit3-small_deit-tiny_4xb256_in1k': {**TRANSFORMER, 'batch': 256},
+    'nkd_deit3-large_deit-base_16xb64_in1k': TRANSFORMER,
+    'nkd_resnet34_resnet18_8xb16_cifar100': CIFAR,
+    'tf-nkd_mobilenet-v1_8xb32_in1k': CNN,
+    'tf-nkd_mobilenet-v2_8xb32_in1k': {
+        **CNN,
+        'epochs': 300,
+        'optimizer': {**SGD, 'lr': 0.045, 'weight_decay': 4e-5},
+        'schedule': {'type': 'StepLR', 'step_size': 1, 'gamma': 0.98},
+        'backend': 'pillow',
+    },
+    'tf-nkd_shufflenet-v2-1x_16xb64_in1k': {
+        **CNN,
+        'epochs': 300,
+        'batch': 64,
+        'optimizer': {**SGD, 'lr': 0.5, 'weight_decay': 4e-5},
+        'schedule': POLY,
+        'backend': 'pillow',
+        'paramwise': {'norm_decay_mult': 0},
+    },
+    'tf-nkd_resnet18_8xb32_in1k': CNN,
+    'tf-nkd_resnet50_8xb32_in1k': CNN,
+    'tf-nkd_swin-tiny_16xb64_in1k': TRANSFORMER,
+    'tf-nkd_swin-small_16xb64_in1k': TRANSFORMER,
+    'tf-nkd_resnet18_8xb16_cifar100': CIFAR,
+}
+
+
+def agrees(actual, expected):
+    """Tell whether a config has all of the expected values."""
+    if isinstance(expected, dict):
+        return all(
+            key in actual and agrees(actual[key], value)
+            for key, value in expected.items()
+        )
+    if (
+        isinstance(expected, list)
+        and expected
+        and isinstance(expected[0], dict)
+    ):
+        return len(actual) == len(expected) and all(
+            map(agrees, actual, expected)
+        )
+    return actual == pytest.approx(expected) or actual == expected
+
+
+@CONFIG
+def test_values_are_those_of_the_recipe(name):
+    config, recipe = read(name), RECIPES[name]
+    assert config.train_cfg.max_epochs == recipe['epochs']
+    assert config.train_dataloader.batch_size == recipe['batch']
+    gpus, batch = map(int, re.search(r'_(\d+)xb(\d+)_', name).groups())
+    assert batch == recipe['batch']
+    assert config.auto_scale_lr.base_batch_size == gpus * batch
+    optimizer = config.optim_wrapper.optimizer
+    assert agrees(optimizer, recipe['optimizer']), optimizer
+    assert agrees(config.param_scheduler, recipe['schedule'])
+    clip = config.optim_wrapper.get('clip_grad') or {}
+    assert clip.get('max_norm') == recipe.get('clip')
+    paramwise = config.optim_wrapper.get('paramwise_cfg', {})
+    assert agrees(paramwise, recipe.get('paramwise', {}))
+    pipeline = config.train_dataloader.dataset.pipeline
+    steps = [step for step in pipeline if 'Rand' in step.type]
+    assert [step.type for step in steps] == recipe['augmentation']
+    if 'cifar100' in name:
+        assert agrees(steps[0], {'crop_size': 32, 'padding': 4})
+    else:
+        assert steps[0].scale == 224
+    if 'backend' in recipe:
+        assert steps[0].backend == recipe['backend']
+    transformer = recipe['schedule'] is COSINE
+    augments = config.model.get('train_cfg', {}).get('augments', [])
+    assert [a.type for a in augments] == ['Mixup', 'CutMix'] * transformer
+    assert [a.alpha for a in augments] == [0.8, 1.0] * transformer
+    loss = config.model.head.loss
+    smoothing = loss.get('label_smooth_val')
+    assert smoothing == (0.1 if transformer else None)
+
+
+@CONFIG
+def test_distillation_losses_are_those_of_the_paper(name):
+    losses = read(name).model.get('distill_losses')
+    if name.startswith('baseline'):
+        assert losses is None
+    elif name.startswith('tf-nkd'):
+        assert losses == {'tf_nkd': {'type': 'TFNKDLoss'}}
+    else:
+        values = (3.0, 3.5) if 'cifar' in name else (1.0, 1.5)
+        if 'deit' in name:
+            values = (1.0, 1.0)
+        expected = dict(zip(('temperature', 'gamma'), values))
+        assert losses == {'nkd': {'type': 'NKDLoss', **expected}}
+
+
+@CONFIG
+def test_teacher_urls_are_those_of_the_metafile(name):
+    teacher = read(name).model.get('teacher')
+    if teacher is None:
+        assert not name.startswith('nkd')
+        return
+    if 'cifar100' in name:
+        stem = 'baseline_resnet34_8xb16_cifar100'
+        assert Path(teacher.model).resolve() == PATHS[stem]
+        epochs = read(stem).train_cfg.max_epochs
+        assert teacher.checkpoint == f'work_dirs/{stem}/epoch_{epochs}.pth'
+        return
+    ModelHub.get('resnet18_8xb32_in1k')  # reads mmpretrain's metafiles
+    known = {
+        (Path(str(info.config)).name, info.weights)
+        for info in ModelHub._models_dict.values()
+        if isinstance(info.config, str)
+    }
+    assert (Path(teacher.model).name, teacher.checkpoint) in known
+    assert 'in21k-pre' in teacher.checkpoint or 'deit' not in name
+
+
+@CONFIG
+def test_configs_are_short_and_say_what_they_are(name):
+    text = PATHS[name].read_text()
+    assert len(text.splitlines()) <= 20
+    _, docstring, _ = text.split('"""', 2)
+    command = f'configs/{PATHS[name].parent.name}/{name}.py'
+    assert command in docstring
+    assert 'arXiv 2208.10139' in docstring or name.endswith('cifar100')
+    assert "the paper's" in docstring or 'No number' in docstring
+
+
+def test_file_names_are_unique_for_the_work_dirs():
+    names = [path.stem for path in CONFIGS.glob('*/*.py')]
+    assert len(names) == len(set(names))
+    assert set(RECIPES) == set(PATHS)
+
+
+# One real training step.
+
+
+def real_batch(config, n):
+    """Send n random images through the pipeline after its loading step."""
+    size = 32 if config.data_preprocessor.num_classes == 100 else 256
+    draw = np.random.default_rng(0)
+    steps = [
+        TRANSFORMS.build(copy.deepcopy(step))
+        for step in config.train_dataloader.dataset.pipeline
+        if step.type != 'LoadImageFromFile'
+    ]
+    items = []
+    for label in range(n):
+        image = draw.integers(256, size=(size, size, 3), dtype=np.uint8)
+        item = {
+            'img': image,
+            'img_shape': (size, size),
+            'ori_shape': (size, size),
+            'gt_label': label,
+        }
+        for step in steps:
+            item = step(item)
+        items.append(item)
+    inputs = torch.stack([item['inputs'] for item in items])
+    samples = [item['data_samples'] for item in items]
+    assert isinstance(samples[0], DataSample)
+    return {'inputs': inputs, 'data_samples': samples}
+
+
+@CONFIG
+def test_builds_and_does_one_real_training_step(name):
+    config = read(name)
+    if 'teacher' in config.model:
+        config.model.teacher.checkpoint = None  # weights can't be had here
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        data = real_batch(config, n=2)
+        config.model.data_preprocessor = config.data_preprocessor
+        model = MODELS.build(config.model)
+        plain = MODELS.build(plain_model(config.model))
+    assert list(model.state_dict()) == list(plain.state_dict())
+    assert [n for n, _ in model.named_parameters()] == [
+        n for n, _ in plain.named_parameters()
+    ]
+    del plain
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        optim_wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    before = [p.detach().clone() for p in list(model.parameters())[:3]]
+    model.train()
+    log = model.train_step(data, optim_wrapper)
+    assert all(torch.isfinite(value).all() for value in log.values())
+    expected = {'loss'}
+    if not name.startswith('baseline'):
+        expected.add('loss_cls')
+    if name.startswith('nkd'):
+        expected |= {'loss_nkd_target', 'loss_nkd_nontarget'}
+    if name.startswith('tf-nkd'):
+        expected.add('loss_tf_nkd')
+    assert {key for key in log if 'loss' in key} == expected
+    after = list(model.parameters())[:3]
+    assert any(not torch.equal(a, b) for a, b in zip(before, after))
+
+
+def plain_model(model):
+    plain = copy.deepcopy(model)
+    plain.pop('teacher', None)
+    plain.pop('distill_losses', None)
+    plain.type = plain.type.replace('DistilledClassifier', 'ImageClassifier')
+    return plain
+
+
+# Dead keys.
+
+
+@pytest.mark.parametrize(
+    'path', sorted(CONFIGS.glob('*/*.py')), ids=lambda path: path.stem
+)
+def test_no_config_has_dead_keys(path):
+    assert find_dead_keys(path) == {}
+
+
+def test_dead_keys_are_found(tmp_path):
+    (tmp_path / 'base.py').write_text(
+        'max_epochs = 10\n'
+        'train_cfg = dict(max_epochs=max_epochs)\n'
+        "name = 'resnet'\n"
+        'lr_config = dict(step=[1, 2])\n'
+    )
+    heir = tmp_path / 'heir.py'
+    heir.write_text(
+        "_base_ = ['./base.py', 'mmpretrain::_base_/default_runtime.py']\n"
+        "model = dict(type='{{_base_.name}}')\n"
+        'train_pipeline = []\n'
+        'max_epochs = 20\n'
+    )
+    assert find_dead_keys(heir) == {
+        str(heir): ['train_pipeline', 'max_epochs'],
+        str(tmp_path / 'base.py'): ['lr_config'],
+    }
+
+
+def test_dead_keys_are_looked_for_in_python_only(tmp_path):
+    (tmp_path / 'config.yml').write_text('model: 1')
+    with pytest.raises(ValueError, match=r'Python config.*config\.yml'):
+        find_dead_keys(tmp_path / 'config.yml')
+    with pytest.raises(FileNotFoundError):
+        find_dead_keys(tmp_path / 'none.py')
