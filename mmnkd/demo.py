@@ -171,13 +171,19 @@ def _output_to(path: Path) -> Iterator[None]:
                 os.close(copy)
 
 
-def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
+@contextlib.contextmanager
+def _pool() -> Iterator[ProcessPoolExecutor]:
+    """Start worker processes; an interrupt cancels what hasn't begun."""
+    pool = ProcessPoolExecutor(
         max_workers=min(4, os.cpu_count() or 1),
         mp_context=multiprocessing.get_context('spawn'),
         initializer=torch.set_num_threads,
         initargs=(1,),
     )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,24 @@ def test_demo_needs_two_seeds_for_a_spread():
     )
     assert result.returncode == 2
     assert '--seeds needs at least 2, but got 1' in result.stderr
+
+
+def test_demo_stops_when_it_is_interrupted(tmp_path):
+    printed = tmp_path / 'printed.txt'
+    with open(printed, 'w') as file:
+        process = subprocess.Popen(
+            [sys.executable, 'tools/demo.py', '--work-dir', tmp_path],
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+        while not (tmp_path / 'baseline_wide_1xb64_digits').exists():
+            assert process.poll() is None, printed.read_text()
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+        assert process.wait(timeout=60) == 1
+    assert 'Interrupted.' in printed.read_text().splitlines()[-1]
 
 
 def test_digits_are_split_by_class_and_disjoint():

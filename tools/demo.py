@@ -21,7 +21,10 @@ def main() -> None:
     if args.seeds < 2:
         parser.error(f'--seeds needs at least 2, but got {args.seeds}')
     configs = Path(__file__).resolve().parents[1] / 'configs' / 'demo'
-    run_demo(configs, args.work_dir, args.seeds, args.epochs)
+    try:
+        run_demo(configs, args.work_dir, args.seeds, args.epochs)
+    except KeyboardInterrupt:
+        raise SystemExit('Interrupted. What is done is in the logs.') from None
 
 
 if __name__ == '__main__':
