@@ -136,17 +136,22 @@ def load_strictly(
     """
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
-        problem = ''
-    except RuntimeError as error:  # torch lists shapes that differ
-        missing, unexpected, problem = [], [], f' {error}'
-    for kind, names in (('missing', missing), ('unexpected', unexpected)):
-        if names:
-            more = f' and {len(names) - 8} more' if len(names) > 8 else ''
-            problem += f' {kind}: {", ".join(names[:8])}{more};'
-    if problem:
+        problems = {'missing': missing, 'unexpected': unexpected}
+    except (
+        RuntimeError
+    ) as error:  # torch lists shapes that differ, a line each
+        problems = {'shapes': [x.strip() for x in str(error).splitlines()[1:]]}
+    listed = [
+        f'{kind}: {", ".join(names[:8])}'
+        + (f' and {len(names) - 8} more' if len(names) > 8 else '')
+        for kind, names in problems.items()
+        if names
+    ]
+    if listed:
         raise ValueError(
             f'Expected the weights in {source!r} to fit '
-            f'{type(model).__name__} exactly, but got{problem.rstrip(";")}.'
+            f'{type(model).__name__} exactly, but got {"; ".join(listed)}. Is '
+            'it the checkpoint of this model?'
         )
 
 

@@ -89,6 +89,10 @@ def _read_config(name: str) -> Config:
             )
         return get_config(name)
     if _is_file(name):
+        if not Path(name).is_file():
+            raise FileNotFoundError(
+                f'Expected a config file, but there is none at {name!r}.'
+            )
         return Config.fromfile(name)
     try:
         return ModelHub.get(name).config

@@ -222,8 +222,10 @@ def test_teacher_weights_of_another_shape_are_an_error(tmp_path):
     torch.save(tiny.build(tiny.resnet(width=4)).state_dict(), tmp_path / 'x')
     options = tiny.teacher(checkpoint=str(tmp_path / 'x'))
     model = tiny.build(tiny.distilled(teacher_options=options))
-    with pytest.raises(ValueError, match=r'backbone.conv1.weight'):
+    with pytest.raises(ValueError, match=r'backbone.conv1.weight') as caught:
         model.init_weights()
+    assert 'more. Is it the checkpoint of this model?' in str(caught.value)
+    assert str(caught.value).count('size mismatch') == 8
 
 
 def test_no_checkpoint_and_no_explicit_none_is_an_error():

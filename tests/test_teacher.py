@@ -65,7 +65,7 @@ def test_model_is_a_config_file(tmp_path):
             ValueError,
             'Nearest:.*resnet18_8xb16_cifar10',
         ),
-        ('no/such.py', FileNotFoundError, 'no/such.py'),
+        ('no/such.py', FileNotFoundError, 'config file.*no/such.py'),
         (
             'nopackage::resnet/x.py',
             ValueError,
