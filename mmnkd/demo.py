@@ -70,7 +70,6 @@ def run_demo(configs: Path, work_dir: Path, seeds: int, epochs: int) -> None:
         epochs: Epochs of each training; 0 for those of the configs.
     """
     console = Console()
-    teacher_dir = work_dir / TEACHER
     console.print(
         f'One teacher, then {len(METHODS)} students x {seeds} seeds, on '
         '1201 handwritten digits; tested on 596 others. Logs and checkpoints: '
@@ -82,29 +81,8 @@ def run_demo(configs: Path, work_dir: Path, seeds: int, epochs: int) -> None:
             'train_cfg.max_epochs': epochs,
             'param_scheduler.T_max': epochs,
         }
-
-    with _pool() as pool, _progress(console, 1 + len(METHODS) * seeds) as step:
-        config = configs / f'{TEACHER}.py'
-        job = pool.submit(_train, 'teacher', config, teacher_dir, 0, shared)
-        teacher = job.result()
-        step(teacher)
-        jobs = [
-            pool.submit(
-                _train,
-                method,
-                configs / f'{name}.py',
-                work_dir / name / f'seed_{seed}',
-                seed,
-                shared,
-                teacher.checkpoint,
-            )
-            for seed in range(seeds)
-            for method, name in METHODS.items()
-        ]
-        students = []
-        for job in as_completed(jobs):
-            students.append(job.result())
-            step(students[-1])
+    with _progress(console, 1 + len(METHODS) * seeds) as step:
+        teacher, students = _train_all(configs, work_dir, seeds, shared, step)
     results = sorted([teacher, *students], key=lambda r: (r.method, r.seed))
     _write_json(results, work_dir / 'results.json')
     _plot(students, work_dir / 'curves.png')
@@ -118,13 +96,46 @@ def run_demo(configs: Path, work_dir: Path, seeds: int, epochs: int) -> None:
         console.print(line, soft_wrap=True)
 
 
+def _train_all(
+    configs: Path,
+    work_dir: Path,
+    seeds: int,
+    options: dict,
+    step: Callable[[Result], None],
+) -> tuple[Result, list[Result]]:
+    """Train the teacher, then the students in parallel."""
+
+    def arguments(
+        method: str, name: str, folder: Path, seed: int, teacher: str = ''
+    ) -> tuple:
+        return method, configs / f'{name}.py', folder, seed, options, teacher
+
+    students = []
+    with _pool() as pool:
+        first = arguments('teacher', TEACHER, work_dir / TEACHER, 0)
+        teacher = pool.submit(_train, *first).result()
+        step(teacher)
+        jobs = []
+        for seed in range(seeds):
+            for method, name in METHODS.items():
+                folder = work_dir / name / f'seed_{seed}'
+                student = arguments(
+                    method, name, folder, seed, teacher.checkpoint
+                )
+                jobs.append(pool.submit(_train, *student))
+        for job in as_completed(jobs):
+            students.append(job.result())
+            step(students[-1])
+    return teacher, students
+
+
 def _train(
     method: str,
     config_file: Path,
     work_dir: Path,
     seed: int,
     options: dict,
-    teacher: str = '',
+    teacher: str,
 ) -> Result:
     config = Config.fromfile(config_file)
     config.work_dir = str(work_dir)
