@@ -32,8 +32,10 @@ class DistillLoss(nn.Module):
     Args:
         loss_weight: Factor >= 0. At 0 the loss is not computed.
         reduction: 'none', 'mean' or 'sum' over the batch.
-        student_taps: Output(s) of the student that the loss reads.
-        teacher_taps: Output(s) of the teacher, None without a teacher.
+        student_taps: Output(s) of the student that the loss reads; None for
+            those that the class names.
+        teacher_taps: Output(s) of the teacher; likewise. A class whose own are
+            None needs no teacher.
 
     Raises:
         TypeError: Taps that are no names.
@@ -41,13 +43,16 @@ class DistillLoss(nn.Module):
             is unknown.
     """
 
+    student_taps: TapNames = 'logits'
+    teacher_taps: Optional[TapNames] = 'logits'
+
     def __init__(
         self,
         *,
         loss_weight: float = 1.0,
         reduction: str = 'mean',
-        student_taps: TapNames = 'logits',
-        teacher_taps: Optional[TapNames] = 'logits',
+        student_taps: Optional[TapNames] = None,
+        teacher_taps: Optional[TapNames] = None,
     ) -> None:
         super().__init__()
         check_not_negative('loss_weight', loss_weight)
@@ -56,8 +61,10 @@ class DistillLoss(nn.Module):
             Taps(names)
         self.loss_weight = loss_weight
         self.reduction = reduction
-        self.student_taps = student_taps
-        self.teacher_taps = teacher_taps
+        if student_taps is not None:
+            self.student_taps = student_taps
+        if teacher_taps is not None:
+            self.teacher_taps = teacher_taps
 
     def extra_repr(self) -> str:
         """Show the settings of this loss."""
@@ -116,8 +123,7 @@ class TFNKDLoss(DistillLoss):
         **kwargs: See :class:`DistillLoss`; there are no others.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(teacher_taps=None, **kwargs)
+    teacher_taps = None
 
     def forward(
         self, student: Tensor, teacher: None, target: Tensor

@@ -70,6 +70,17 @@ def test_bad_settings_are_refused_before_training(settings, message):
         NKDLoss(**settings)
 
 
+def test_taps_are_those_of_the_class_unless_the_config_names_others():
+    class FeatureLoss(DistillLoss):
+        student_taps = 'backbone.layer1'
+        teacher_taps = None
+
+    assert FeatureLoss().student_taps == 'backbone.layer1'
+    assert FeatureLoss().teacher_taps is None
+    assert FeatureLoss(student_taps='neck').student_taps == 'neck'
+    assert NKDLoss().teacher_taps == 'logits'
+
+
 def test_taps_that_are_no_names_are_refused():
     with pytest.raises(TypeError, match=r'taps to be a name.*got \[1\]'):
         DistillLoss(student_taps=[1])

@@ -1,6 +1,6 @@
 """Train a model by a config, with the options of mmpretrain's tools/train.py.
 
-    python tools/train.py configs/demo/nkd_teacher_student_1xb64_digits.py
+    python tools/train.py configs/demo/nkd_wide_tiny_1xb64_digits.py
 
 An interrupted training goes on with the same command and ``--resume``.
 """
