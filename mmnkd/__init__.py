@@ -22,8 +22,6 @@ if TYPE_CHECKING:
         DistilledTimmClassifier,
         DistillLoss,
         FrozenTeacher,
-        NKDLoss,
-        TFNKDLoss,
     )
 
 __all__ = [
@@ -33,8 +31,6 @@ __all__ = [
     'DistilledHuggingFaceClassifier',
     'DistilledTimmClassifier',
     'FrozenTeacher',
-    'NKDLoss',
-    'TFNKDLoss',
     '__version__',
 ]
 

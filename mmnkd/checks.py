@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import torch
 from torch import Tensor
 
@@ -25,13 +27,13 @@ def check_logits(name: str, logits: Tensor) -> None:
         )
 
 
-def check_same_shape(logits_student: Tensor, logits_teacher: Tensor) -> None:
-    """Expect one shape of both."""
-    if logits_student.shape != logits_teacher.shape:
+def check_same_shape(**tensors: Tensor) -> None:
+    """Expect one shape of two tensors, given by their names."""
+    (first, a), (second, b) = tensors.items()
+    if a.shape != b.shape:
         raise ValueError(
-            'Expected `logits_student` and `logits_teacher` of one shape, but '
-            f'got {tuple(logits_student.shape)} and '
-            f'{tuple(logits_teacher.shape)}.'
+            f'Expected `{first}` and `{second}` of one shape, but got '
+            f'{tuple(a.shape)} and {tuple(b.shape)}.'
         )
 
 
@@ -109,6 +111,25 @@ def check_not_negative(name: str, value: float) -> None:
     if not 0 <= value < float('inf'):
         raise ValueError(
             f'Expected `{name}` to be finite and at least 0, but got {value}.'
+        )
+
+
+def check_share(name: str, value: float) -> None:
+    """Expect a number in [0, 1)."""
+    _check_number(name, value)
+    if not 0 <= value < 1:
+        raise ValueError(
+            f'Expected `{name}` to be at least 0 and less than 1, but got '
+            f'{value}.'
+        )
+
+
+def check_count(name: str, value: Optional[int]) -> None:
+    """Expect a positive int, or None."""
+    if value is not None and (type(value) is not int or value < 1):
+        raise ValueError(
+            f'Expected `{name}` to be a positive int, or None to have it '
+            f'measured, but got {value!r}.'
         )
 
 

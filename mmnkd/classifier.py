@@ -8,7 +8,8 @@ loss reads what it asked for; the loss dict goes to mmengine.
 from __future__ import annotations
 
 import logging
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, Union
 
 import torch
 from mmengine.logging import print_log
@@ -21,8 +22,21 @@ from mmpretrain.models import (
 )
 from torch import Tensor, nn
 
+from .checks import check_not_negative
+from .dry_run import blank_image, dry_run
+from .ensemble import TeacherEnsemble
 from .logits import as_logits, check_head
-from .loss_dict import LossDict, compute, merge, student_names, teacher_names
+from .loss_dict import (
+    LossDict,
+    compute,
+    measure,
+    merge,
+    needing_dry_run,
+    student_names,
+    teacher_names,
+    weighted,
+)
+from .schedule import Schedule, WeightSchedule
 from .taps import check_taps, recorded
 from .teacher import FrozenTeacher
 
@@ -45,11 +59,15 @@ class DistillationMixin(BaseModel):
 
     Args:
         *args: Those of the classifier.
-        teacher: Arguments of :class:`FrozenTeacher`, which is built when
-            training starts and is no part of the model.
+        teacher: Arguments of :class:`FrozenTeacher`, or a list of them for
+            several, see :class:`TeacherEnsemble`; built when training starts,
+            and no part of the model.
         distill_losses: Losses by name, see :mod:`mmnkd.losses`. Without any,
             or with weights of 0, training is that of the plain classifier,
             bit for bit.
+        student_loss_weight: Factor >= 0 of the classifier's own loss.
+        student_loss_schedule: Another one, over epochs or iterations: one
+            scheduler or a list of them, written as in ``param_scheduler``.
         logits_tap: The sub-module that puts out the student's logits; None
             for the class's own choice.
         **kwargs: Those of the classifier.
@@ -65,17 +83,23 @@ class DistillationMixin(BaseModel):
     def __init__(
         self,
         *args: Any,
-        teacher: Optional[dict] = None,
+        teacher: Union[dict, Sequence[dict], None] = None,
         distill_losses: Optional[dict] = None,
+        student_loss_weight: float = 1.0,
+        student_loss_schedule: Schedule = None,
         logits_tap: Optional[str] = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        check_not_negative('student_loss_weight', student_loss_weight)
+        self.student_loss_weight = student_loss_weight
+        self.student_loss_schedule = WeightSchedule.of(student_loss_schedule)
         self.logits_tap = logits_tap or self.logits_tap
         self.distill_losses = LossDict(distill_losses or {})
         self.teacher = None if teacher is None else _teacher(teacher)
         self._check_student_taps()
         self._check_teacher()
+        self._measure()
 
     def init_weights(self) -> None:
         """Initialise the student, and build the teacher: training starts."""
@@ -95,15 +119,14 @@ class DistillationMixin(BaseModel):
             Losses, and what else the student's head logs, by name.
         """
         active = self.distill_losses.active()
-        modules = {
-            tap: self._module_name(tap) for tap in student_names(active)
-        }
-        with recorded(self, set(modules.values())) as outputs:
+        modules = self._tapped(student_names(active))
+        with recorded(self, modules.values()) as outputs:
             own = super().loss(inputs, data_samples, **kwargs)
         # mmengine sums every key that contains 'loss', then logs the sum as
         # 'loss', which a component of that name would overwrite.
         if 'loss' in own:
             own = merge({'loss_cls': own.pop('loss')}, own)
+        own = self._weighted(own)
         if not active:
             return own
         student = {tap: outputs[name] for tap, name in modules.items()}
@@ -119,9 +142,41 @@ class DistillationMixin(BaseModel):
         if not names:
             return {}
         assert self.teacher is not None  # _check_teacher
-        if self.teacher.network is None:
-            self._build_teacher()
+        self._build_teacher()
         return self.teacher(inputs, names)
+
+    def _weighted(self, own: dict[str, Any]) -> dict[str, Any]:
+        factor = self.student_loss_weight
+        if self.student_loss_schedule is not None:
+            factor *= self.student_loss_schedule.factor()
+            own = merge(own, {'weight_student': torch.tensor(factor)})
+        return own if factor == 1 else weighted(own, factor)
+
+    def _measure(self) -> None:
+        """Let losses make parameters that fit what the networks put out.
+
+        Now, because the optimizer and DDP want all parameters; and only for
+        losses whose channels aren't declared.
+        """
+        losses = needing_dry_run(self.distill_losses.active())
+        if not losses:
+            return
+        image = blank_image(self)
+        modules = self._tapped(student_names(losses))
+        outputs = dry_run(self, image, modules.values())
+        student = {tap: outputs[name] for tap, name in modules.items()}
+        teacher: dict[str, Any] = {}
+        names = teacher_names(losses)
+        if names:
+            assert self.teacher is not None  # _check_teacher
+            try:
+                teacher = self.teacher.dry_run(
+                    self.data_preprocessor, image, names
+                )
+            except FileNotFoundError:
+                return  # no training, then: init_weights says so
+        self._check_logits(student, teacher)
+        measure(losses, student, teacher)
 
     def _build_teacher(self) -> None:
         names = teacher_names(self.distill_losses)
@@ -148,15 +203,20 @@ class DistillationMixin(BaseModel):
 
     def _check_student_taps(self) -> None:
         names = student_names(self.distill_losses)
-        check_taps(self, [self._module_name(tap) for tap in names], 'student')
+        check_taps(self, self._tapped(names).values(), 'student')
         if 'logits' in names:
             check_head(self, self.logits_tap)
 
     def _check_teacher(self) -> None:
         names = teacher_names(self.distill_losses)
         if names and self.teacher is None:
+            needing = [
+                name
+                for name, loss in self.distill_losses.items()
+                if teacher_names({name: loss})
+            ]
             raise ValueError(
-                f'Expected a `teacher`, which {list(self.distill_losses)} '
+                f'Expected a `teacher`, which {needing} of `distill_losses` '
                 'compare the student with, but got none.'
             )
         if self.teacher is not None and not names:
@@ -167,8 +227,12 @@ class DistillationMixin(BaseModel):
                 logging.WARNING,
             )
 
-    def _module_name(self, tap: str) -> str:
-        return self.logits_tap if tap == 'logits' else tap
+    def _tapped(self, taps: set[str]) -> dict[str, str]:
+        """Map taps to names of sub-modules."""
+        named = {tap: tap for tap in taps}
+        if 'logits' in named:
+            named['logits'] = self.logits_tap
+        return named
 
 
 class _WrappedNetworkMixin(DistillationMixin):
@@ -198,13 +262,10 @@ class DistilledHuggingFaceClassifier(
     """A ``HuggingFaceClassifier`` of mmpretrain that is distilled."""
 
 
-def _teacher(arguments: Any) -> FrozenTeacher:
-    if not isinstance(arguments, Mapping):
-        raise TypeError(
-            'Expected `teacher` to be a dict(model=..., checkpoint=...), but '
-            f'got {arguments!r}.'
-        )
-    return FrozenTeacher(**arguments)
+def _teacher(arguments: Any) -> Union[FrozenTeacher, TeacherEnsemble]:
+    if isinstance(arguments, Mapping):
+        return FrozenTeacher(**arguments)
+    return TeacherEnsemble(arguments)
 
 
 def _target(data_samples: list) -> Optional[Tensor]:

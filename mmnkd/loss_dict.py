@@ -11,7 +11,16 @@ from torch import Tensor, nn
 
 from .taps import Taps
 
-__all__ = ['LossDict', 'compute', 'merge', 'student_names', 'teacher_names']
+__all__ = [
+    'LossDict',
+    'compute',
+    'measure',
+    'merge',
+    'needing_dry_run',
+    'student_names',
+    'teacher_names',
+    'weighted',
+]
 
 Losses = Mapping[str, nn.Module]
 
@@ -21,7 +30,8 @@ class LossDict(ModuleDict):
 
     A loss is any module with ``forward(student, teacher, target)``; its
     ``student_taps`` and ``teacher_taps`` say what it reads (``'logits'`` where
-    it doesn't say), and at a ``loss_weight`` of 0 it is left out.
+    it doesn't say), at a ``loss_weight`` of 0 it is left out, and its
+    ``weight_schedule``, if it has one, is another factor.
 
     Args:
         losses: Modules or their configs by name.
@@ -69,6 +79,27 @@ def teacher_names(losses: Losses) -> set[str]:
     return {name for loss in losses.values() for name in _teacher(loss).names}
 
 
+def needing_dry_run(losses: Losses) -> dict[str, nn.Module]:
+    """Return the losses that make their parameters by what taps put out."""
+    return {
+        name: loss
+        for name, loss in losses.items()
+        if getattr(loss, 'needs_dry_run', False)
+    }
+
+
+def measure(
+    losses: Losses, student: Mapping[str, Any], teacher: Mapping[str, Any]
+) -> None:
+    """Let losses make their parameters by the outputs of a dry run."""
+    with torch.random.fork_rng(devices=[]):
+        for loss in losses.values():
+            measured: Any = loss
+            measured.measure(
+                _student(loss).pick(student), _teacher(loss).pick(teacher)
+            )
+
+
 def compute(
     losses: Losses,
     student: Mapping[str, Any],
@@ -84,7 +115,8 @@ def compute(
         target: (N,) class indices or (N, C) scores, None without labels.
 
     Returns:
-        ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms.
+        ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms; and of
+        a loss with a schedule ``weight_{name}``, its factor now.
 
     Raises:
         TypeError: A loss returned neither a tensor nor a dict of tensors.
@@ -104,8 +136,21 @@ def compute(
                 f'Expected the loss {name!r} to return a tensor or a dict of '
                 f'tensors, but got {type(result).__name__}.'
             )
+        schedule = getattr(loss, 'weight_schedule', None)
+        if schedule is not None:
+            factor = schedule.factor()
+            named = {k: factor * value for k, value in named.items()}
+            named[f'weight_{name}'] = torch.tensor(factor)
         results = merge(results, named)
     return results
+
+
+def weighted(logged: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Multiply what mmengine sums: every key that contains 'loss'."""
+    return {
+        key: _times(value, factor) if 'loss' in key else value
+        for key, value in logged.items()
+    }
 
 
 def merge(logged: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +188,12 @@ def _check_form(losses: Any) -> None:
                 'Expected names of `distill_losses` that are identifiers, '
                 f'but got {name!r}.'
             )
+
+
+def _times(value: Any, factor: float) -> Any:
+    if isinstance(value, Tensor):
+        return factor * value
+    return [factor * part for part in value]
 
 
 def _student(loss: nn.Module) -> Taps:

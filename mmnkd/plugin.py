@@ -5,7 +5,7 @@ from .stack import check_stack
 check_stack()  # before the imports below can fail with a riddle
 
 # ruff: noqa: E402
-from . import backbones, datasets  # noqa: F401
+from . import backbones, datasets, losses  # noqa: F401
 from .checkpoint import allow_mmengine_checkpoints
 from .classifier import (
     DistillationMixin,
@@ -13,7 +13,7 @@ from .classifier import (
     DistilledHuggingFaceClassifier,
     DistilledTimmClassifier,
 )
-from .losses import DistillLoss, NKDLoss, TFNKDLoss
+from .losses import DistillLoss
 from .teacher import FrozenTeacher
 
 __all__ = [
@@ -23,8 +23,6 @@ __all__ = [
     'DistilledHuggingFaceClassifier',
     'DistilledTimmClassifier',
     'FrozenTeacher',
-    'NKDLoss',
-    'TFNKDLoss',
 ]
 
 allow_mmengine_checkpoints()

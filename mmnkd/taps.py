@@ -1,9 +1,13 @@
-"""Taps: what named sub-modules put out during one forward."""
+"""Taps: what named sub-modules put out during one forward.
+
+A tap may name a parameter as well, such as ``'head.fc.weight'``: its value.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable, Union
 
@@ -17,8 +21,9 @@ class Taps:
     """Names of the outputs that a loss reads from one network.
 
     Args:
-        names: One name, several, or None. A name is ``'logits'`` or that of a
-            sub-module, as in ``named_modules()``.
+        names: One name, several, or None. A name is ``'logits'``, or that of
+            a sub-module or parameter, as in ``named_modules()`` and
+            ``named_parameters()``.
     """
 
     def __init__(self, names: Union[str, Sequence[str], None]) -> None:
@@ -39,14 +44,15 @@ class Taps:
 
 
 def check_taps(model: nn.Module, names: Iterable[str], owner: str) -> None:
-    """Make sure that every name is a sub-module.
+    """Make sure that every name is a sub-module or a parameter.
 
     Raises:
         ValueError: With the nearest names that there are.
     """
     modules = [name for name, _ in model.named_modules() if name]
+    parameters = [name for name, _ in model.named_parameters()]
     for name in names:
-        if name not in modules:
+        if name not in modules and name not in parameters:
             near = difflib.get_close_matches(name, modules, n=5, cutoff=0.4)
             raise ValueError(
                 f'Expected a tap to name a sub-module of the {owner} '
@@ -66,20 +72,26 @@ def recorded(
 
     Args:
         model: The network whose forward is called in the block.
-        names: Its sub-modules, as in ``named_modules()``.
+        names: Its sub-modules, as in ``named_modules()``, and parameters.
 
     Yields:
-        A dict that maps each name to its output, filled by the forward.
+        A dict that maps each name to its output, filled by the forward, or to
+        the parameter.
 
     Raises:
         RuntimeError: The forward reached one of them never or twice, inside a
             checkpointed block, or overwrote its output in place.
     """
-    names = list(names)
+    named = {name: operator.attrgetter(name)(model) for name in names}
+    outputs: dict[str, Any] = {
+        name: value
+        for name, value in named.items()
+        if isinstance(value, Tensor)
+    }
+    modules = {name: m for name, m in named.items() if name not in outputs}
     with_gradient = torch.is_grad_enabled()
     versions: dict[str, int] = {}
-    calls: dict[str, int] = dict.fromkeys(names, 0)
-    outputs: dict[str, Any] = {}
+    calls: dict[str, int] = dict.fromkeys(modules, 0)
 
     def hook_for(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple, output: Any) -> None:
@@ -97,8 +109,7 @@ def recorded(
         return hook
 
     with contextlib.ExitStack() as hooks:
-        for name in names:
-            module = model.get_submodule(name)
+        for name, module in modules.items():
             handle = module.register_forward_hook(hook_for(name))
             hooks.callback(handle.remove)
         yield outputs

@@ -6,6 +6,7 @@ copies and DDP wrapper never see it.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Collection, Sequence
 from typing import Any, Optional, Union
@@ -116,26 +117,57 @@ class FrozenTeacher:
         """
         if self.network is not None:
             return
-        config = read_model_config(self.model)
-        has_own_images = config.get('data_preprocessor') is not None
         # The student's random numbers are those of a run without a teacher.
         with torch.random.fork_rng(devices=[]):
-            network = MODELS.build(config)
+            network = self._new_network(student_preprocessor, taps)
             if self.checkpoint is not None:
                 weights = read_state_dict(self.checkpoint)
                 load_strictly(network, weights, self.checkpoint)
             else:
                 _initialise(network)
+        self.network = network.requires_grad_(False)
+        self.network.train(self.mode == 'train')
+        self._move(torch.device('cpu'))
+        print_log(f'Built the {self!r}', 'current')
+
+    def dry_run(
+        self,
+        student_preprocessor: nn.Module,
+        images: Tensor,
+        taps: Collection[str],
+    ) -> dict[str, Any]:
+        """Run an untrained network, to see the shapes of what it puts out.
+
+        No weights are read, and nothing is kept.
+
+        Args:
+            student_preprocessor: What the student's images went through.
+            images: (N, channels, height, width), as the student gets them.
+            taps: What is wanted, see :meth:`__call__`.
+
+        Returns:
+            The outputs by tap.
+        """
+        trial = copy.copy(self)
+        with torch.random.fork_rng(devices=[]):
+            network = trial._new_network(student_preprocessor, taps)
+        trial.network = network.eval()
+        trial._move(images.device)
+        return trial(images, taps)
+
+    def _new_network(
+        self, student_preprocessor: nn.Module, taps: Collection[str]
+    ) -> nn.Module:
+        config = read_model_config(self.model)
+        has_own_images = config.get('data_preprocessor') is not None
+        network = MODELS.build(config)
         check_taps(network, self._modules(taps).values(), 'teacher')
         self._adapt = ImageAdapter(
             student_preprocessor,
             network.data_preprocessor if has_own_images else None,
             self.input_size,
         )
-        self.network = network.requires_grad_(False)
-        self.network.train(self.mode == 'train')
-        self._move(torch.device('cpu'))
-        print_log(f'Built the {self!r}', 'current')
+        return network
 
     def __repr__(self) -> str:
         if self.network is None:

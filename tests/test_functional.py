@@ -12,7 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck
 
-from mmnkd.functional import nkd_loss, nkd_terms, tf_nkd_loss
+from mmnkd.functional import (
+    dist_loss,
+    dkd_loss,
+    dkd_terms,
+    kd_loss,
+    nkd_loss,
+    nkd_terms,
+    standardize,
+    tf_nkd_loss,
+    uskd_loss,
+    uskd_terms,
+    wsld_loss,
+)
 
 GOLDEN = np.load(Path(__file__).parent / 'golden.npz')
 CASES = sorted({key.rsplit('/', 1)[0] for key in GOLDEN.files})
@@ -49,21 +61,52 @@ def golden(case, field):
     return torch.from_numpy(GOLDEN[f'{case}/{field}'])
 
 
-@pytest.mark.parametrize('case', [c for c in CASES if 'nkd' in c])
+def settings_of(case):
+    prefix = f'{case}/param.'
+    return {
+        key.removeprefix(prefix): GOLDEN[key].item()
+        for key in GOLDEN.files
+        if key.startswith(prefix)
+    }
+
+
+def golden_loss(case, student):
+    """Compute the loss of one of the golden cases."""
+    settings = settings_of(case)
+    name = case.split('/')[1]
+    if name == 'kd':
+        # The released form is a cross-entropy: KL plus the teacher's entropy.
+        temperature = settings['temperature']
+        log_t = F.log_softmax(golden(case, 'logits_teacher') / temperature, 1)
+        entropy = -(log_t.exp() * log_t).sum(dim=1).mean()
+        loss = kd_loss(
+            student, golden(case, 'logits_teacher'), temperature=temperature
+        )
+        return settings['alpha'] * (loss + temperature**2 * entropy)
+    target = golden(case, 'score' if 'soft_label' in name else 'label')
+    if name.startswith('tf_nkd'):
+        return tf_nkd_loss(student, target)
+    if name.startswith('uskd'):
+        weak = F.linear(
+            golden(case, 'feat_mid'),
+            golden(case, 'fc_weight'),
+            golden(case, 'fc_bias'),
+        )
+        return uskd_loss(student, weak, target, **settings)
+    teacher = golden(case, 'logits_teacher')
+    if name == 'wsld':
+        weight = settings.pop('alpha')
+        return weight * wsld_loss(student, teacher, target, **settings)
+    loss = dkd_loss if name == 'dkd' else nkd_loss
+    return loss(student, teacher, target, **settings)
+
+
+@pytest.mark.parametrize(
+    'case', [c for c in CASES if f'{c}/logits_student' in GOLDEN.files]
+)
 def test_losses_reproduce_the_golden_values_and_gradients(case):
     student = golden(case, 'logits_student').requires_grad_()
-    soft = case.endswith('soft_label')
-    target = golden(case, 'score' if soft else 'label')
-    if 'tf_nkd' in case:
-        loss = tf_nkd_loss(student, target)
-    else:
-        loss = nkd_loss(
-            student,
-            golden(case, 'logits_teacher'),
-            target,
-            temperature=golden(case, 'param.temperature').item(),
-            gamma=golden(case, 'param.gamma').item(),
-        )
+    loss = golden_loss(case, student)
     loss.backward()
     expected = golden(case, 'grad_student')
     torch.testing.assert_close(loss, golden(case, 'loss'), rtol=1e-9, atol=0)
@@ -71,28 +114,42 @@ def test_losses_reproduce_the_golden_values_and_gradients(case):
     assert error <= 1e-9
 
 
+WITH_TEACHER = {  # the loss, its oracle, whether both take a target, settings
+    'nkd': (nkd_loss, reference.nkd, True, {'temperature': 3, 'gamma': 3.5}),
+    'nkd at 1': (
+        nkd_loss,
+        reference.nkd,
+        True,
+        {'temperature': 1, 'gamma': 1},
+    ),
+    'kd': (kd_loss, reference.kd, False, {'temperature': 4}),
+    'dkd': (
+        dkd_loss,
+        reference.dkd,
+        True,
+        {'temperature': 4, 'alpha': 0.5, 'beta': 8},
+    ),
+    'wsld': (wsld_loss, reference.wsld, True, {'temperature': 2}),
+    'dist': (
+        dist_loss,
+        reference.dist,
+        False,
+        {'temperature': 2, 'beta': 2, 'gamma': 3},
+    ),
+}
+
+
 @pytest.mark.parametrize('shape', SHAPES)
-@pytest.mark.parametrize(('temperature', 'gamma'), [(1, 1.5), (3, 3.5)])
+@pytest.mark.parametrize('name', WITH_TEACHER)
 @TARGETS
-def test_nkd_is_the_formula_in_loops(shape, temperature, gamma, make_target):
-    student, teacher = logits(shape), logits(shape, seed=1)
-    target = make_target(shape)
-    loss = nkd_loss(
-        student,
-        teacher,
-        target,
-        temperature=temperature,
-        gamma=gamma,
-        reduction='none',
-    )
-    expected = reference.nkd(
-        student.tolist(),
-        teacher.tolist(),
-        target.tolist(),
-        temperature,
-        gamma,
-    )
-    assert loss.tolist() == pytest.approx(expected, rel=1e-12)
+def test_losses_are_the_formulas_in_loops(name, shape, make_target):
+    loss, oracle, takes_target, settings = WITH_TEACHER[name]
+    inputs = [logits(shape), logits(shape, seed=1)]
+    if takes_target:
+        inputs.append(make_target(shape))
+    actual = loss(*inputs, **settings, reduction='none')
+    expected = oracle(*[x.tolist() for x in inputs], **settings)
+    assert actual.tolist() == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize('shape', SHAPES)
@@ -104,14 +161,51 @@ def test_tf_nkd_is_the_formula_in_loops(shape, make_target):
     assert loss.tolist() == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize('shape', [(5, 7), (1, 2)])
+@pytest.mark.parametrize('shape', SHAPES)
 @TARGETS
-def test_nkd_passes_gradcheck(shape, make_target):
-    teacher, target = logits(shape, seed=1), make_target(shape)
-    student = logits(shape).requires_grad_()
-    assert gradcheck(
-        lambda s: nkd_loss(s, teacher, target, temperature=2.0), student
+def test_uskd_is_the_formula_in_loops(shape, make_target):
+    inputs = [logits(shape), logits(shape, seed=1), make_target(shape)]
+    settings = {'alpha': 0.5, 'beta': 0.3, 'mu': 0.2}
+    loss = uskd_loss(*inputs, **settings, reduction='none')
+    expected = reference.uskd(*[x.tolist() for x in inputs], **settings)
+    assert loss.tolist() == pytest.approx(expected, rel=1e-11)
+
+
+def test_standardize_is_the_formula_in_loops():
+    given = logits((5, 7))
+    expected = reference.standardize(given.tolist())
+    torch.testing.assert_close(
+        standardize(given), torch.tensor(expected, dtype=torch.float64)
     )
+
+
+@pytest.mark.parametrize('shape', [(5, 7), (1, 2)])
+@pytest.mark.parametrize('name', ['nkd', 'kd', 'dkd', 'dist'])
+@TARGETS
+def test_losses_pass_gradcheck(name, shape, make_target):
+    loss, _, takes_target, settings = WITH_TEACHER[name]
+    rest = [logits(shape, seed=1)]
+    if takes_target:
+        rest.append(make_target(shape))
+    student = logits(shape, scale=1.0).requires_grad_()
+    assert gradcheck(lambda s: loss(s, *rest, **settings), student)
+
+
+@TARGETS
+def test_wsld_has_the_gradient_of_a_constant_weight(make_target):
+    student, teacher = logits((5, 7)).requires_grad_(), logits((5, 7), seed=1)
+    target = make_target((5, 7))
+    loss = wsld_loss(student, teacher, target, reduction='none')
+    (actual,) = torch.autograd.grad(loss.sum(), student)
+    log_s = F.log_softmax(student / 2, dim=1)
+    soft = 4 * -(F.softmax(teacher / 2, dim=1) * log_s).sum(dim=1)
+    weight = (loss / soft).detach()
+    (expected,) = torch.autograd.grad((weight * soft).sum(), student)
+    torch.testing.assert_close(actual, expected)
+
+
+def test_standardize_passes_gradcheck():
+    assert gradcheck(standardize, logits((5, 7)).requires_grad_())
 
 
 @pytest.mark.parametrize('shape', [(5, 7), (1, 2)])
@@ -137,14 +231,51 @@ def test_tf_nkd_has_the_gradient_of_a_constant_weight(shape, make_target):
 
 
 def call_nkd(student, target, **kwargs):
-    return nkd_loss(student, student.detach().flip(0), target, **kwargs)
+    return nkd_loss(student, -student.detach(), target, **kwargs)
 
 
 def call_tf_nkd(student, target, **kwargs):
     return tf_nkd_loss(student, target, **kwargs)
 
 
-LOSSES = pytest.mark.parametrize('loss', [call_nkd, call_tf_nkd])
+def call_kd(student, target, **kwargs):
+    return kd_loss(student, -student.detach(), **kwargs)
+
+
+def call_dkd(student, target, **kwargs):
+    return dkd_loss(student, -student.detach(), target, **kwargs)
+
+
+def call_wsld(student, target, **kwargs):
+    return wsld_loss(student, -student.detach(), target, **kwargs)
+
+
+def call_dist(student, target, **kwargs):
+    return dist_loss(student, -student.detach(), **kwargs)
+
+
+def call_uskd(student, target, **kwargs):
+    return uskd_loss(student, -student.detach(), target, **kwargs)
+
+
+def call_standardized(student, target, **kwargs):
+    teacher = standardize(-student.detach())
+    return kd_loss(standardize(student), teacher, **kwargs)
+
+
+LOSSES = pytest.mark.parametrize(
+    'loss',
+    [
+        call_nkd,
+        call_tf_nkd,
+        call_kd,
+        call_dkd,
+        call_wsld,
+        call_dist,
+        call_uskd,
+        call_standardized,
+    ],
+)
 
 
 @LOSSES
@@ -271,11 +402,110 @@ def test_the_nontarget_gradient_is_that_of_a_kl_divergence():
     torch.testing.assert_close(actual, expected)
 
 
-def test_no_gradient_reaches_the_teacher():
+@pytest.mark.parametrize('name', WITH_TEACHER)
+def test_no_gradient_reaches_the_teacher(name):
+    loss, _, takes_target, settings = WITH_TEACHER[name]
     student = logits((5, 7)).requires_grad_()
     teacher = logits((5, 7), seed=1).requires_grad_()
-    nkd_loss(student, teacher, hard((5, 7))).backward()
+    rest = [hard((5, 7))] if takes_target else []
+    loss(student, teacher, *rest, **settings).backward()
     assert teacher.grad is None
+    assert student.grad.abs().sum() > 0
+
+
+def test_kd_of_a_teacher_with_itself_is_zero_with_zero_gradient():
+    student = logits((5, 7)).requires_grad_()
+    loss = kd_loss(student, student.detach().clone(), temperature=3)
+    loss.backward()
+    assert loss == 0
+    torch.testing.assert_close(student.grad, torch.zeros(5, 7).double())
+
+
+def test_kd_is_the_divergence_of_torch():
+    student, teacher = logits((5, 7)), logits((5, 7), seed=1)
+    expected = 9 * F.kl_div(
+        F.log_softmax(student / 3, dim=1),
+        F.softmax(teacher / 3, dim=1),
+        reduction='batchmean',
+    )
+    torch.testing.assert_close(
+        kd_loss(student, teacher, temperature=3), expected
+    )
+
+
+@pytest.mark.parametrize('temperature', [1.0, 4.0])
+def test_dkd_whose_terms_weigh_1_and_1_minus_t_is_kd(temperature):
+    student, teacher, target = logits((5, 7)), logits((5, 7), 1), hard((5, 7))
+    target_term, nontarget_term = dkd_terms(
+        student, teacher, target, temperature=temperature, alpha=1, beta=1
+    )
+    t = F.softmax(teacher / temperature, dim=1)
+    t = t.gather(1, target.unsqueeze(1)).squeeze(1)
+    torch.testing.assert_close(
+        target_term + (1 - t) * nontarget_term,
+        kd_loss(student, teacher, temperature=temperature, reduction='none'),
+    )
+
+
+def test_wsld_counts_a_sample_less_the_more_the_student_is_ahead():
+    teacher = logits((5, 7), seed=1)
+    target = hard((5, 7))
+    ahead = 1e4 * F.one_hot(target, 7).double()
+    assert wsld_loss(ahead, teacher, target) == 0
+    behind = wsld_loss(-ahead, teacher, target)
+    soft = -F.softmax(teacher / 2, 1) * F.log_softmax(-ahead / 2, 1)
+    torch.testing.assert_close(behind, 4 * soft.sum(dim=1).mean())
+
+
+def test_dist_compares_up_to_an_affine_map():
+    # Of the probabilities, that is: mixed with those of a uniform guess.
+    student, teacher = logits((5, 7)), logits((5, 7), seed=1)
+    mixed_with_uniform = (0.3 * F.softmax(student, dim=1) + 0.1).log()
+    torch.testing.assert_close(
+        dist_loss(mixed_with_uniform, teacher),
+        dist_loss(student, teacher),
+        rtol=1e-6,
+        atol=0,
+    )
+    assert dist_loss(student, student) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize('name', WITH_TEACHER)
+def test_standardized_losses_ignore_an_affine_map_of_the_logits(name):
+    loss, _, takes_target, settings = WITH_TEACHER[name]
+    student, teacher = logits((5, 7)), standardize(logits((5, 7), seed=1))
+    rest = [hard((5, 7))] if takes_target else []
+    torch.testing.assert_close(
+        loss(standardize(3 * student + 2), teacher, *rest, **settings),
+        loss(standardize(student), teacher, *rest, **settings),
+    )
+
+
+@pytest.mark.parametrize('value', [0.0, 0.1, -1e4])
+def test_equal_logits_are_standardized_to_zero_without_a_gradient(value):
+    student = torch.full((2, 1000), value, requires_grad=True)
+    result = standardize(student)
+    (result * torch.randn(2, 1000)).sum().backward()
+    assert torch.equal(result, torch.zeros(2, 1000))
+    assert torch.equal(student.grad, torch.zeros(2, 1000))
+
+
+def test_the_weak_head_learns_from_its_own_term_only():
+    student, target = logits((5, 7)), hard((5, 7))
+    weak = logits((5, 7), seed=1).requires_grad_()
+    uskd_loss(student, weak, target, mu=0.3).backward()
+    smoothed = F.cross_entropy(weak, target, label_smoothing=0.1)
+    (expected,) = torch.autograd.grad(0.3 * smoothed, weak)
+    torch.testing.assert_close(weak.grad, expected)
+
+
+def test_nontarget_labels_of_uskd_follow_zipf_by_rank():
+    # The student's non-target order is 1, 2, 3: labels 1/2, 1/3, 1/4.
+    student = torch.tensor([[9.0, 3.0, 2.0, 1.0]]).double()
+    _, term, _ = uskd_terms(student, student, torch.tensor([0]), beta=1)
+    z = torch.tensor([1 / 2, 1 / 3, 1 / 4]).double()
+    expected = -(z / z.sum() * F.log_softmax(student[0, 1:], dim=0)).sum()
+    torch.testing.assert_close(term[0], expected)
 
 
 def test_two_classes_leave_the_target_term_only():
@@ -378,6 +608,45 @@ def test_bad_settings_are_refused(setting, message):
 def test_settings_that_are_no_numbers_are_refused(name):
     with pytest.raises(TypeError, match=f"{name}` to be a number.*'1'"):
         nkd_loss(S, S, Y, **{name: '1'})
+
+
+@pytest.mark.parametrize('loss', [kd_loss, dist_loss])
+def test_losses_without_labels_refuse_bad_input_too(loss):
+    with pytest.raises(ValueError, match=r'got \(4, 3\) and \(4, 5\)'):
+        loss(S, torch.zeros(4, 5))
+    with pytest.raises(ValueError, match='temperature` to be positive'):
+        loss(S, S, temperature=0)
+    with pytest.raises(ValueError, match="but got 'max'"):
+        loss(S, S, reduction='max')
+
+
+@pytest.mark.parametrize('loss', [dkd_loss, wsld_loss, uskd_loss])
+def test_losses_with_labels_refuse_bad_input_too(loss):
+    with pytest.raises(ValueError, match=r'got \(4, 3\) and \(4, 5\)'):
+        loss(S, torch.zeros(4, 5), Y)
+    with pytest.raises(ValueError, match=r'\[0, 2\].*values from 1 to 3'):
+        loss(S, S, Y + 1)
+    with pytest.raises(ValueError, match="but got 'max'"):
+        loss(S, S, Y, reduction='max')
+
+
+@pytest.mark.parametrize(
+    ('loss', 'names'),
+    [
+        (dkd_loss, ('alpha', 'beta')),
+        (uskd_loss, ('alpha', 'beta', 'mu')),
+        (lambda s, t, _, **x: dist_loss(s, t, **x), ('beta', 'gamma')),
+    ],
+)
+def test_negative_weights_of_terms_are_refused(loss, names):
+    for name in names:
+        with pytest.raises(ValueError, match=f'{name}` to be.*got -1'):
+            loss(S, S, Y, **{name: -1})
+
+
+def test_standardize_refuses_what_is_no_logits():
+    with pytest.raises(ValueError, match=r'`logits` of shape \(N, C\)'):
+        standardize(S[0])
 
 
 def test_tf_nkd_refuses_bad_input_too():

@@ -4,9 +4,8 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 
-from mmnkd import NKDLoss, TFNKDLoss
 from mmnkd.functional import nkd_loss, tf_nkd_loss
-from mmnkd.losses import DistillLoss
+from mmnkd.losses import DistillLoss, NKDLoss, TFNKDLoss
 
 STUDENT = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
 TEACHER = STUDENT.flip(0) * 2

@@ -1,0 +1,68 @@
+"""One forward on a blank image, to see what a network puts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from .taps import recorded
+
+__all__ = ['blank_image', 'dry_run']
+
+
+def blank_image(model: nn.Module) -> Tensor:
+    """Return one black image of a size that the model takes.
+
+    Args:
+        model: One whose first ``img_size``, if a sub-module has any, is its
+            size; else 224x224 will do. The channels are those that the first
+            convolution wants.
+
+    Returns:
+        (1, channels, height, width).
+    """
+    sizes = (getattr(m, 'img_size', None) for m in model.modules())
+    size = next((s for s in sizes if isinstance(s, (int, tuple))), 224)
+    height, width = (size, size) if isinstance(size, int) else size
+    convolutions = (m for m in model.modules() if isinstance(m, nn.Conv2d))
+    first = next(convolutions, None)
+    return torch.zeros(1, first.in_channels if first else 3, height, width)
+
+
+@torch.no_grad()
+def dry_run(
+    model: BaseModel, image: Tensor, names: Iterable[str]
+) -> dict[str, Any]:
+    """Run a classifier in eval mode, without a trace on it.
+
+    Args:
+        model: A classifier of mmpretrain.
+        image: What :func:`blank_image` returned.
+        names: Sub-modules and parameters.
+
+    Returns:
+        Their outputs.
+
+    Raises:
+        ValueError: The forward failed; what to declare instead.
+        RuntimeError: It didn't reach a sub-module, see :func:`recorded`.
+    """
+    was_training = model.training
+    model.eval()
+    with recorded(model, names) as outputs:
+        try:
+            model(image, mode='tensor')
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f'Expected {type(model).__name__} to take an image of shape '
+                f'{tuple(image.shape)}, by which the sizes that a loss needs '
+                f'are measured, but got: {error}. Declare them in the loss '
+                '(student_channels=..., teacher_channels=...).'
+            ) from error
+        finally:
+            model.train(was_training)
+    return outputs

@@ -1,0 +1,135 @@
+"""Several teachers that teach together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from .checks import check_positive
+from .teacher import FrozenTeacher
+
+__all__ = ['TeacherEnsemble']
+
+
+class TeacherEnsemble:
+    r"""Look at the student's images with several teachers.
+
+    The logits are :math:`\log \sum_k w_k T_k`, of the weighted mean of the
+    teachers' probabilities at temperature 1. Other outputs, and the logits of
+    one teacher, are named with the teacher's number in front, as in
+    ``'0.backbone.layer4'`` and ``'1.logits'``.
+
+    Args:
+        teachers: Arguments of each :class:`FrozenTeacher`, and a ``weight``
+            (1 if there is none); weights are divided by their sum.
+
+    Raises:
+        TypeError, ValueError: A weight isn't positive, there is no teacher, or
+            as :class:`FrozenTeacher`.
+    """
+
+    def __init__(self, teachers: Sequence[Mapping[str, Any]]) -> None:
+        if (
+            not isinstance(teachers, (list, tuple))
+            or not teachers
+            or not all(isinstance(teacher, Mapping) for teacher in teachers)
+        ):
+            raise TypeError(
+                'Expected `teacher` to be a dict(model=..., checkpoint=...) '
+                f'or a list of them, but got {teachers!r}.'
+            )
+        weights = [teacher.get('weight', 1.0) for teacher in teachers]
+        for weight in weights:
+            check_positive('teacher.weight', weight)
+        self.weights = [weight / sum(weights) for weight in weights]
+        self.teachers = [
+            FrozenTeacher(**{k: v for k, v in t.items() if k != 'weight'})
+            for t in teachers
+        ]
+
+    def __deepcopy__(self, memo: dict) -> TeacherEnsemble:
+        return self  # as one teacher does
+
+    def build(
+        self, student_preprocessor: nn.Module, taps: Collection[str] = ()
+    ) -> None:
+        """Build each teacher, see :meth:`FrozenTeacher.build`."""
+        for teacher, names in zip(self.teachers, self._split(taps)):
+            teacher.build(student_preprocessor, names)
+
+    def dry_run(
+        self,
+        student_preprocessor: nn.Module,
+        images: Tensor,
+        taps: Collection[str],
+    ) -> dict[str, Any]:
+        """Run untrained teachers, see :meth:`FrozenTeacher.dry_run`."""
+        outputs = [
+            teacher.dry_run(student_preprocessor, images, names)
+            for teacher, names in zip(self.teachers, self._split(taps))
+        ]
+        return self._joined(outputs, taps)
+
+    def __call__(
+        self, images: Tensor, taps: Collection[str] = ('logits',)
+    ) -> dict[str, Any]:
+        """Run the teachers on the student's images.
+
+        Args:
+            images: (N, channels, height, width), as the student gets them.
+            taps: What is wanted.
+
+        Returns:
+            The outputs by tap.
+        """
+        outputs = [
+            teacher(images, names)
+            for teacher, names in zip(self.teachers, self._split(taps))
+        ]
+        return self._joined(outputs, taps)
+
+    def _split(self, taps: Collection[str]) -> list[set[str]]:
+        """Return what is asked of each teacher."""
+        split: list[set[str]] = [set() for _ in self.teachers]
+        for tap in taps:
+            if tap == 'logits':
+                for names in split:
+                    names.add(tap)
+                continue
+            number, _, name = tap.partition('.')
+            if not number.isdigit() or int(number) >= len(split) or not name:
+                raise ValueError(
+                    f'Expected a tap of {len(split)} teachers to have the '
+                    "number of one in front, as in '0.backbone.layer4', but "
+                    f'got {tap!r}.'
+                )
+            split[int(number)].add(name)
+        return split
+
+    def _joined(
+        self, outputs: list[dict[str, Any]], taps: Collection[str]
+    ) -> dict[str, Any]:
+        joined = {}
+        for tap in taps:
+            if tap == 'logits':
+                joined[tap] = self._mean([each[tap] for each in outputs])
+            else:
+                number, _, name = tap.partition('.')
+                joined[tap] = outputs[int(number)][name]
+        return joined
+
+    def _mean(self, logits: list[Tensor]) -> Tensor:
+        shapes = {tuple(x.shape) for x in logits}
+        if len(shapes) > 1:
+            raise ValueError(
+                'Expected the teachers to have the same classes, but got '
+                f'logits of shapes {sorted(shapes)}. Say for each which of '
+                "its classes are the student's: "
+                'teacher=[dict(class_indices=[...]), ...].'
+            )
+        weights = torch.tensor(self.weights, device=logits[0].device)
+        log_probs = torch.stack([x.float().log_softmax(1) for x in logits])
+        return (log_probs + weights.log()[:, None, None]).logsumexp(dim=0)

@@ -1,0 +1,84 @@
+"""Distillation from a stronger teacher (DIST)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_not_negative, check_positive
+from .tensors import reduce_loss, student_and_teacher
+
+__all__ = ['dist_loss']
+
+
+def dist_loss(
+    logits_student: Tensor,
+    logits_teacher: Tensor,
+    *,
+    temperature: float = 1.0,
+    beta: float = 1.0,
+    gamma: float = 1.0,
+    reduction: str = 'mean',
+) -> Tensor:
+    r"""Compute the DIST loss.
+
+    .. math::
+        L = \beta \lambda^2 (1 - \rho_{classes}(S^\lambda, T^\lambda))
+            + \gamma \lambda^2 (1 - \rho_{batch}(S^\lambda, T^\lambda))
+
+    with :math:`S^\lambda`, :math:`T^\lambda` the softmax of student and
+    teacher at temperature :math:`\lambda`, and Pearson's correlation
+    :math:`\rho` over the classes of each sample, and over the samples of each
+    class (averaged over classes). It knows no labels, so that mixed ones
+    change nothing.
+
+    Args:
+        logits_student: (N, C) logits of the student, any floating dtype.
+        logits_teacher: (N, C) logits of the teacher; no gradient flows there.
+        temperature: :math:`\lambda > 0`.
+        beta: Weight >= 0 of the relation between classes.
+        gamma: Weight >= 0 of the relation within a class, over this batch:
+            under data parallelism, that of one process.
+        reduction: 'none', 'mean' or 'sum' over the batch.
+
+    Returns:
+        The loss, (N,) if `reduction` is 'none' (the second term, which the
+        batch has in common, in each), else a scalar; float32, or float64
+        where an input is float64.
+
+    Raises:
+        TypeError, ValueError: As :func:`mmnkd.functional.kd_loss`.
+
+    Reference:
+        Huang et al., "Knowledge Distillation from A Stronger Teacher",
+        NeurIPS 2022, arXiv 2205.10536.
+
+    Example:
+        >>> import torch
+        >>> student = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0]])
+        >>> teacher = torch.tensor([[4.0, 1.0, 2.0], [1.0, 2.0, 0.0]])
+        >>> print(f'{dist_loss(student, teacher):.4f}')
+        0.7254
+    """
+    student, teacher = student_and_teacher(logits_student, logits_teacher)
+    check_positive('temperature', temperature)
+    check_not_negative('beta', beta)
+    check_not_negative('gamma', gamma)
+
+    s = F.softmax(student / temperature, dim=1)
+    t = F.softmax(teacher / temperature, dim=1)
+    inter_class = 1 - _pearson(s, t, dim=1)
+    intra_class = 1 - _pearson(s, t, dim=0).mean()
+    relations = beta * inter_class + gamma * intra_class
+    return reduce_loss(temperature**2 * relations, reduction)
+
+
+def _pearson(a: Tensor, b: Tensor, dim: int) -> Tensor:
+    a = a - a.mean(dim=dim, keepdim=True)
+    b = b - b.mean(dim=dim, keepdim=True)
+    norms = torch.linalg.vector_norm(a, dim=dim)
+    norms = norms * torch.linalg.vector_norm(b, dim=dim)
+    # 1e-8 as in the authors' code: it makes the correlation of what hardly
+    # varies (a class without probability in the whole batch) 0.
+    return (a * b).sum(dim=dim) / (norms + 1e-8)

@@ -1,0 +1,77 @@
+"""What the losses have in common: precision, labels, masks, reduction."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..checks import check_logits, check_reduction, check_same_shape
+
+__all__ = [
+    'at_least_float32',
+    'drop',
+    'labels_of',
+    'reduce_loss',
+    'student_and_teacher',
+    'target_index',
+]
+
+
+def student_and_teacher(
+    logits_student: Tensor, logits_teacher: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Check a pair of logits; return it in float32 or better.
+
+    No gradient flows to the teacher's.
+    """
+    check_logits('logits_student', logits_student)
+    check_logits('logits_teacher', logits_teacher)
+    check_same_shape(
+        logits_student=logits_student, logits_teacher=logits_teacher
+    )
+    return (
+        at_least_float32(logits_student),
+        at_least_float32(logits_teacher.detach()),
+    )
+
+
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Return float64 as it is, and every other dtype as float32."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def target_index(target: Tensor) -> Tensor:
+    """Return the (N, 1) index of each sample's target class."""
+    if target.ndim == 2:
+        return target.argmax(dim=1, keepdim=True)
+    return target.long().unsqueeze(1)
+
+
+def labels_of(target: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return value and index of each sample's labels, both (N, K).
+
+    K is 1 for class indices, whose value is 1, and 2 for scores: the two
+    largest. A value of 0 is no label.
+    """
+    if target.ndim == 2:
+        value, index = target.to(dtype).topk(2, dim=1)
+        return value, index
+    index = target_index(target)
+    return torch.ones_like(index, dtype=dtype), index
+
+
+def drop(logits: Tensor, index: Tensor) -> Tensor:
+    """Give the classes at `index` (N, K) no share in a softmax.
+
+    The number put there is finite, so that 0 times its logarithm is 0, not
+    NaN, and a softmax of dropped classes only has a gradient.
+    """
+    return logits.scatter(1, index, torch.finfo(logits.dtype).min)
+
+
+def reduce_loss(per_sample: Tensor, reduction: str) -> Tensor:
+    """Reduce (N,) losses by 'mean' or 'sum', or leave them by 'none'."""
+    check_reduction(reduction)
+    if reduction == 'mean':
+        return per_sample.mean()
+    return per_sample.sum() if reduction == 'sum' else per_sample

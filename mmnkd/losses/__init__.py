@@ -1,0 +1,19 @@
+"""Distillation losses as registered modules.
+
+Each file of this folder is imported here, so that a loss is registered, and
+can be imported from here, because its file is there.
+"""
+
+import importlib
+import pkgutil
+
+from .base import DistillLoss, FeatureLoss, TeacherLogitsLoss
+
+__all__ = ['DistillLoss', 'FeatureLoss', 'TeacherLogitsLoss']
+
+for _file in pkgutil.iter_modules(__path__):
+    _module = importlib.import_module(f'{__name__}.{_file.name}')
+    for _name in _module.__all__:
+        globals()[_name] = getattr(_module, _name)
+        if _name not in __all__:
+            __all__.append(_name)

@@ -1,0 +1,199 @@
+"""What losses have in common: weights, taps, standardized logits, channels.
+
+A loss says which outputs it needs: ``student_taps`` and ``teacher_taps`` each
+name one output (``forward`` gets a tensor) or several (a tuple). An output is
+``'logits'``, what a sub-module such as ``'backbone.layer4'`` puts out, or the
+value of a parameter such as ``'head.fc.weight'``; ``teacher_taps`` is None for
+a loss without a teacher, which then gets None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional, Union
+
+from torch import Tensor, nn
+
+from ..checks import (
+    check_count,
+    check_not_negative,
+    check_positive,
+    check_reduction,
+)
+from ..features import channels_of
+from ..functional import reduce_loss, standardize
+from ..schedule import Schedule, WeightSchedule
+from ..taps import Taps
+
+__all__ = ['DistillLoss', 'FeatureLoss', 'TeacherLogitsLoss']
+
+TapNames = Union[str, Sequence[str]]
+
+
+class DistillLoss(nn.Module):
+    """Hold what every distillation loss has: a weight, a reduction, taps.
+
+    A subclass has ``forward(student, teacher, target)`` and returns a tensor,
+    or a dict of tensors to log them apart; all of them are summed.
+
+    Args:
+        loss_weight: Factor >= 0. At 0 the loss is not computed.
+        weight_schedule: Another factor, over epochs or iterations: one
+            scheduler or a list of them, written as in ``param_scheduler``
+            (``dict(type='LinearLR', start_factor=0.05, end=20)``). It starts
+            at 1 where a scheduler doesn't say otherwise, and is logged.
+        reduction: 'none', 'mean' or 'sum' over the batch.
+        student_taps: Output(s) of the student that the loss reads; None for
+            those that the class names.
+        teacher_taps: Output(s) of the teacher; likewise. A class whose own are
+            None needs no teacher.
+
+    Raises:
+        TypeError: Taps that are no names.
+        ValueError: The weight is negative, NaN or infinite, the reduction is
+            unknown, or the schedule can't be built.
+    """
+
+    student_taps: TapNames = 'logits'
+    teacher_taps: Optional[TapNames] = 'logits'
+
+    def __init__(
+        self,
+        *,
+        loss_weight: float = 1.0,
+        weight_schedule: Schedule = None,
+        reduction: str = 'mean',
+        student_taps: Optional[TapNames] = None,
+        teacher_taps: Optional[TapNames] = None,
+    ) -> None:
+        super().__init__()
+        check_not_negative('loss_weight', loss_weight)
+        check_reduction(reduction)
+        for names in (student_taps, teacher_taps):
+            Taps(names)
+        self.loss_weight = loss_weight
+        self.weight_schedule = WeightSchedule.of(weight_schedule)
+        self.reduction = reduction
+        if student_taps is not None:
+            self.student_taps = student_taps
+        if teacher_taps is not None:
+            self.teacher_taps = teacher_taps
+
+    def reduce(self, per_sample: Tensor) -> Tensor:
+        """Reduce (N,) losses as `reduction` says."""
+        return reduce_loss(per_sample, self.reduction)
+
+    def weighted(
+        self, terms: Union[Mapping[str, Tensor], Iterable[tuple[str, Tensor]]]
+    ) -> dict[str, Tensor]:
+        """Reduce and weight (N,) terms, to be logged apart."""
+        return {
+            name: self.loss_weight * self.reduce(term)
+            for name, term in dict(terms).items()
+        }
+
+    def extra_repr(self) -> str:
+        """Show the settings of this loss."""
+        shown = {k: v for k, v in vars(self).items() if k[0] != '_'}
+        shown.pop('training')
+        if self.weight_schedule is None:
+            shown.pop('weight_schedule')
+        return ', '.join(f'{key}={value!r}' for key, value in shown.items())
+
+
+class TeacherLogitsLoss(DistillLoss):
+    """Compare the student's logits with the teacher's.
+
+    Args:
+        temperature: Divides the logits.
+        standardize: Standardize the logits of each sample first, see
+            :func:`mmnkd.functional.standardize`.
+        **kwargs: See :class:`DistillLoss`.
+
+    Raises:
+        ValueError, TypeError: The temperature isn't positive, or as
+            :class:`DistillLoss`.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        *,
+        standardize: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_positive('temperature', temperature)
+        self.temperature = temperature
+        self.standardize = standardize
+
+    def prepare(
+        self, student: Tensor, teacher: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the logits as they are compared."""
+        if self.standardize:
+            return standardize(student), standardize(teacher)
+        return student, teacher
+
+
+class FeatureLoss(DistillLoss):
+    """Compare features of the student, projected, with the teacher's.
+
+    A subclass makes its parameters in :meth:`build`, which is called when the
+    channels are known: at once where both are given, else after a forward of
+    both networks on one blank image.
+
+    Args:
+        student_taps: The student's sub-module(s) to read.
+        teacher_taps: The teacher's.
+        student_channels: Channels of the student's features; None to measure.
+        teacher_channels: Channels of the teacher's.
+        **kwargs: See :class:`DistillLoss`.
+
+    Raises:
+        ValueError, TypeError: Channels that aren't counts, or as
+            :class:`DistillLoss`.
+    """
+
+    def __init__(
+        self,
+        *,
+        student_taps: TapNames,
+        teacher_taps: TapNames,
+        student_channels: Optional[int] = None,
+        teacher_channels: Optional[int] = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            student_taps=student_taps, teacher_taps=teacher_taps, **kwargs
+        )
+        check_count('student_channels', student_channels)
+        check_count('teacher_channels', teacher_channels)
+        self.student_channels = student_channels
+        self.teacher_channels = teacher_channels
+        if student_channels and teacher_channels:
+            self.build(student_channels, teacher_channels)
+
+    @property
+    def needs_dry_run(self) -> bool:
+        """Tell whether :meth:`measure` is still to be called."""
+        return not (self.student_channels and self.teacher_channels)
+
+    def measure(self, student: Any, teacher: Any) -> None:
+        """Read the channels off the outputs of a dry run, and build.
+
+        Args:
+            student: What :meth:`forward` will get, of one image.
+            teacher: Likewise.
+        """
+        self.student_channels = self.student_channels or channels_of(
+            student if isinstance(self.student_taps, str) else student[0]
+        )
+        self.teacher_channels = self.teacher_channels or channels_of(
+            teacher if isinstance(self.teacher_taps, str) else teacher[0]
+        )
+        self.build(self.student_channels, self.teacher_channels)
+
+    def build(self, student_channels: int, teacher_channels: int) -> None:
+        """Make the parameters."""
+        raise NotImplementedError

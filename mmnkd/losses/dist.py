@@ -1,0 +1,53 @@
+"""DIST as a module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.registry import MODELS
+from torch import Tensor
+
+from .. import functional as F
+from ..checks import check_not_negative
+from .base import TeacherLogitsLoss
+
+__all__ = ['DISTLoss']
+
+
+@MODELS.register_module()
+class DISTLoss(TeacherLogitsLoss):
+    r"""Distil by correlations between classes and within them (DIST).
+
+    See :func:`mmnkd.functional.dist_loss` for the equation.
+
+    Args:
+        temperature: :math:`\lambda`.
+        beta: Weight of the relation between classes.
+        gamma: Weight of the relation within a class.
+        **kwargs: See :class:`TeacherLogitsLoss`.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        beta: float = 1.0,
+        gamma: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(temperature, **kwargs)
+        check_not_negative('beta', beta)
+        check_not_negative('gamma', gamma)
+        self.beta = beta
+        self.gamma = gamma
+
+    def forward(
+        self, student: Tensor, teacher: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return the loss; `target` is not used."""
+        return self.loss_weight * F.dist_loss(
+            *self.prepare(student, teacher),
+            temperature=self.temperature,
+            beta=self.beta,
+            gamma=self.gamma,
+            reduction=self.reduction,
+        )

@@ -1,0 +1,163 @@
+"""Feature distillation for vision transformers (ViTKD)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ..checks import check_not_negative, check_positive, check_share
+from ..features import (
+    as_map,
+    check_declared,
+    check_same_grid,
+    patches,
+    squared_error,
+)
+from .base import FeatureLoss
+from .mgd import generator
+
+__all__ = ['ViTKDLoss']
+
+
+@MODELS.register_module()
+class ViTKDLoss(FeatureLoss):
+    r"""Mimic a transformer's first layers and generate its last (ViTKD).
+
+    .. math::
+        L = \alpha \sum_{l} \| A_l(f^S_l) - f^T_l \|^2
+            + \frac{\beta}{\lambda} \| M \odot (G(f^S) - f^T) \|^2
+
+    over the patch tokens of the low layers :math:`l`, and of the last layer,
+    in which a random share :math:`\lambda` of the student's (projected)
+    tokens, :math:`M`, is replaced by a learned one before :math:`G`, two 3x3
+    convolutions with a ReLU between them. The class token has no part.
+
+    Args:
+        student_taps: The low layers, then the last.
+        teacher_taps: Those of the teacher.
+        alpha: Weight of the low layers.
+        beta: Weight of the last layer.
+        mask_ratio: :math:`\lambda`, in (0, 1).
+        **kwargs: See :class:`FeatureLoss`.
+
+    Raises:
+        ValueError, TypeError: There aren't as many taps of the teacher as of
+            the student, two or more, or as :class:`FeatureLoss`.
+
+    Reference:
+        Yang et al., "ViTKD: Practical Guidelines for ViT Feature Knowledge
+        Distillation", arXiv 2209.02432.
+    """
+
+    def __init__(
+        self,
+        *,
+        student_taps: Sequence[str],
+        teacher_taps: Sequence[str],
+        alpha: float = 3e-5,
+        beta: float = 3e-6,
+        mask_ratio: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        if (
+            isinstance(student_taps, str)
+            or isinstance(teacher_taps, str)
+            or not 2 <= len(student_taps) == len(teacher_taps)
+        ):
+            raise ValueError(
+                'Expected `student_taps` and `teacher_taps` of ViTKD to be '
+                'lists of one length, the low layers and then the last, but '
+                f'got {student_taps!r} and {teacher_taps!r}.'
+            )
+        super().__init__(
+            student_taps=student_taps, teacher_taps=teacher_taps, **kwargs
+        )
+        check_not_negative('alpha', alpha)
+        check_not_negative('beta', beta)
+        check_share('mask_ratio', mask_ratio)
+        check_positive('mask_ratio', mask_ratio)
+        self.alpha = alpha
+        self.beta = beta
+        self.mask_ratio = mask_ratio
+
+    def build(self, student_channels: int, teacher_channels: int) -> None:
+        """Make the projections, the learned token and the generator."""
+
+        def align() -> nn.Module:
+            if student_channels == teacher_channels:
+                return nn.Identity()
+            return nn.Linear(student_channels, teacher_channels)
+
+        low_layers = len(self.student_taps) - 1
+        self.align_low = nn.ModuleList(align() for _ in range(low_layers))
+        self.align_high = align()
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, teacher_channels))
+        self.generation = generator(teacher_channels)
+
+    def forward(
+        self, student: tuple, teacher: tuple, target: Any
+    ) -> dict[str, Tensor]:
+        """Return the terms, logged as `mimicking` and `generation`."""
+        students = [as_map(x) for x in student]
+        teachers = [as_map(x) for x in teacher]
+        for s, t in zip(students, teachers):
+            check_declared('student_channels', self.student_channels, s)
+            check_declared('teacher_channels', self.teacher_channels, t)
+            check_same_grid(s, t)
+        *low_s, high_s = students
+        *low_t, high_t = teachers
+        noise = torch.rand(
+            len(high_s), high_s[0, 0].numel(), device=high_s.device
+        )
+        return self.weighted(
+            {
+                'mimicking': self.mimicking(low_s, low_t),
+                'generation': self.generated(high_s, high_t, noise),
+            }
+        )
+
+    def mimicking(
+        self, student: list[Tensor], teacher: list[Tensor]
+    ) -> Tensor:
+        """Compute the term of the low layers.
+
+        Args:
+            student: (N, C, H, W) features of each layer.
+            teacher: Likewise.
+
+        Returns:
+            (N,).
+        """
+        errors = [
+            squared_error(align(patches(s)), patches(t))
+            for align, s, t in zip(self.align_low, student, teacher)
+        ]
+        return self.alpha * torch.stack(errors).sum(dim=0)
+
+    def generated(
+        self, student: Tensor, teacher: Tensor, noise: Tensor
+    ) -> Tensor:
+        """Compute the term of the last layer.
+
+        Args:
+            student: (N, C, H, W) features.
+            teacher: Likewise.
+            noise: (N, H * W) numbers; the patches of the largest are masked.
+
+        Returns:
+            (N,).
+        """
+        tokens = self.align_high(patches(student))
+        kept = int(noise.shape[1] * (1 - self.mask_ratio))
+        rank = noise.argsort(dim=1).argsort(dim=1)
+        masked = (rank >= kept).unsqueeze(2)  # (N, H * W, 1)
+        tokens = torch.where(masked, self.mask_token.to(tokens), tokens)
+        grid = tokens.transpose(1, 2).unflatten(2, student.shape[2:])
+        error = squared_error(
+            patches(self.generation(grid)) * masked, patches(teacher) * masked
+        )
+        return self.beta / self.mask_ratio * error
