@@ -8,11 +8,12 @@ can't resume what it saved; :func:`allow_mmengine_checkpoints` tells torch.
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 from urllib.parse import urlparse
 
 import numpy as np
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 __all__ = [
     'allow_mmengine_checkpoints',
+    'export_student',
     'load_strictly',
     'read_state_dict',
 ]
@@ -89,41 +91,37 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
         ValueError: The file holds something else than weights, or objects
             that only ``weights_only=False`` would load.
     """
-    is_url = source.startswith(('http://', 'https://'))
-    path = _downloaded(source) if is_url else Path(source).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'Expected a checkpoint file, but there is none at {source!r}.'
+    return _weights_in(_read(source), source)
+
+
+def export_student(source: str, target: Union[str, os.PathLike]) -> None:
+    """Write the student alone, as plain mmpretrain loads it.
+
+    What only the training needs is left out: the parameters of distillation
+    losses, the optimizer's state, and the log, which torch's safe loader takes
+    in a process with mmnkd only. Of a training with EMA it is the average.
+
+    Args:
+        source: Path or URL of a checkpoint that a Runner saved.
+        target: File to write: ``state_dict``, and ``meta`` (the classes'
+            names, for one) where there is any.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`read_state_dict`.
+        FileExistsError: There is a file at `target`.
+    """
+    target = Path(target)
+    if target.exists():
+        raise FileExistsError(
+            f'Expected no file at {str(target)!r}, but there is one. Name '
+            'another, or remove it.'
         )
-    # Again, because the loader of onedl-mmengine takes what it allowed for its
-    # own call off the list afterwards, HistoryBuffer included.
-    allow_mmengine_checkpoints()
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
-        # What torch prints before this recommends weights_only=False.
-        reason = repr(error).split('WeightsUnpickler error: ')[-1]
-        raise ValueError(
-            f'Expected {source!r} to be a checkpoint of tensors and plain '
-            "data, but torch's safe loader refuses it. If the file is broken, "
-            'fetch it again. If it holds other objects, loading them could '
-            'run code: where you trust it, save its `state_dict` alone and '
-            f'use that. The reason given: {reason}'
-        ) from error
-    weights = content
-    if isinstance(content, Mapping) and 'state_dict' in content:
-        weights = content['state_dict']
-    if not _is_state_dict(weights):
-        raise ValueError(
-            f'Expected {source!r} to hold a state_dict (name: tensor), but '
-            f'got {type(content).__name__}{_keys(content)}.'
-        )
-    weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
-    return {
-        name: value
-        for name, value in weights.items()
-        if not name.startswith('distill_losses.')
-    }
+    content = _read(source)
+    exported: dict[str, Any] = {'state_dict': _weights_in(content, source)}
+    if isinstance(content.get('meta'), Mapping):
+        exported['meta'] = content['meta']
+    target.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(exported, target)
 
 
 def load_strictly(
@@ -153,6 +151,48 @@ def load_strictly(
             f'{type(model).__name__} exactly, but got {"; ".join(listed)}. Is '
             'it the checkpoint of this model?'
         )
+
+
+def _weights_in(content: Any, source: str) -> dict[str, Tensor]:
+    weights = content
+    if isinstance(content, Mapping) and 'state_dict' in content:
+        weights = content['state_dict']
+    if not _is_state_dict(weights):
+        raise ValueError(
+            f'Expected {source!r} to hold a state_dict (name: tensor), but '
+            f'got {type(content).__name__}{_keys(content)}.'
+        )
+    weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
+    return {
+        name: value
+        for name, value in weights.items()
+        if not name.startswith('distill_losses.')
+    }
+
+
+def _read(source: str) -> Any:
+    """Read a file or URL of tensors and plain data."""
+    is_url = source.startswith(('http://', 'https://'))
+    path = _downloaded(source) if is_url else Path(source).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'Expected a checkpoint file, but there is none at {source!r}.'
+        )
+    # Again, because the loader of onedl-mmengine takes what it allowed for its
+    # own call off the list afterwards, HistoryBuffer included.
+    allow_mmengine_checkpoints()
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
+        # What torch prints before this recommends weights_only=False.
+        reason = repr(error).split('WeightsUnpickler error: ')[-1]
+        raise ValueError(
+            f'Expected {source!r} to be a checkpoint of tensors and plain '
+            "data, but torch's safe loader refuses it. If the file is broken, "
+            'fetch it again. If it holds other objects, loading them could '
+            'run code: where you trust it, save its `state_dict` alone and '
+            f'use that. The reason given: {reason}'
+        ) from error
 
 
 def _downloaded(url: str) -> Path:

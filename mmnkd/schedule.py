@@ -60,33 +60,26 @@ class WeightSchedule:
     def factor(self) -> float:
         """Return the factor now; the first one where no Runner trains."""
         runner = MessageHub.get_current_instance().runtime_info
-        now = {
-            True: runner.get('epoch', 0),
-            False: runner.get('iter', 0),
-        }
-        if self._built is None or self._is_past(now):
+        now = {True: runner.get('epoch', 0), False: runner.get('iter', 0)}
+        if self._built is None or any(self._steps[k] > now[k] for k in now):
             epochs = runner.get('max_epochs') or 1
-            length = max((runner.get('max_iters') or epochs) // epochs, 1)
+            length = (runner.get('max_iters') or epochs) // epochs
             self._built = self._build(length)
+            self._steps = {True: 0, False: 0}
         optimizer, schedulers = self._built
         for scheduler in schedulers:
-            while scheduler.last_step < now[scheduler.by_epoch]:
+            by_epoch = scheduler.by_epoch
+            for _ in range(self._steps[by_epoch], now[by_epoch]):
                 scheduler.step()
+        self._steps = now
         return optimizer.param_groups[0]['lr']
-
-    def _is_past(self, now: dict[bool, int]) -> bool:
-        assert self._built is not None
-        return any(
-            scheduler.last_step > now[scheduler.by_epoch]
-            for scheduler in self._built[1]
-        )
 
     def _build(self, epoch_length: int) -> tuple[Any, list]:
         optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         schedulers = []
         for config in copy.deepcopy(self.schedulers):
             if config.get('convert_to_iter_based'):
-                config['epoch_length'] = epoch_length
+                config['epoch_length'] = max(epoch_length, 1)
             try:
                 scheduler = PARAM_SCHEDULERS.build(
                     config, default_args={'optimizer': optimizer}
