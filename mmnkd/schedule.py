@@ -45,6 +45,7 @@ class WeightSchedule:
         self.schedulers = [dict(config) for config in given]
         self._build(epoch_length=1)  # what is wrong is wrong now
         self._built: Optional[tuple[Any, list]] = None
+        self._steps = {True: 0, False: 0}  # by epoch, by iteration
 
     @classmethod
     def of(cls, schedulers: Schedule) -> Optional[WeightSchedule]:

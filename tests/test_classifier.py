@@ -7,6 +7,7 @@ import sys
 import pytest
 import tiny
 import torch
+from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
@@ -41,6 +42,53 @@ def test_mixed_labels_reach_the_losses():
     )
     actual = losses['loss_nkd_target'] + losses['loss_nkd_nontarget']
     torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize('weight', [0.0, 0.25])
+def test_the_students_own_loss_can_be_weighted(weight):
+    config = tiny.distilled(tiny.resnet(cal_acc=True))
+    plain = tiny.build(config).eval()
+    weighted = tiny.build({**config, 'student_loss_weight': weight}).eval()
+    weighted.load_state_dict(plain.state_dict())
+    weighted.teacher = plain.teacher
+    expected = plain.loss(*tiny.batch())
+    actual = weighted.loss(*tiny.batch())
+    assert torch.equal(actual['loss_cls'], weight * expected['loss_cls'])
+    del actual['loss_cls'], expected['loss_cls']
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0)
+
+
+def test_all_of_the_students_own_losses_are_weighted():
+    own = {'digit_loss': torch.ones(()), 'aux_loss': [torch.ones(())] * 2}
+    model = tiny.build(
+        {
+            **tiny.resnet(),
+            'type': 'DistilledClassifier',
+            'student_loss_weight': 0.5,
+        }
+    )
+    model.head.loss = lambda *args: {**own, 'accuracy': torch.ones(())}
+    log = model.loss(*tiny.batch())
+    assert log['digit_loss'] == 0.5
+    assert [value.item() for value in log['aux_loss']] == [0.5, 0.5]
+    assert log['accuracy'] == 1
+
+
+@pytest.mark.parametrize('weight', [-0.5, float('nan'), float('inf')])
+def test_a_bad_weight_of_the_students_own_loss_is_refused(weight):
+    config = {**tiny.distilled(), 'student_loss_weight': weight}
+    with pytest.raises(ValueError, match='student_loss_weight` to be finite'):
+        tiny.build(config)
+
+
+def test_two_losses_of_one_name_can_not_be_written(tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text(
+        'model = dict(distill_losses=dict('
+        "nkd=dict(type='NKDLoss'), nkd=dict(type='KDLoss')))"
+    )
+    with pytest.raises(SyntaxError, match='repeated: nkd'):
+        Config.fromfile(config)
 
 
 @pytest.mark.parametrize('n', [1, 2, 7])
@@ -466,7 +514,8 @@ def test_other_class_counts_name_both_and_the_option():
 
 
 def test_a_loss_that_needs_a_teacher_without_one_is_an_error():
-    config = {**tiny.resnet(), 'distill_losses': tiny.nkd()}
+    losses = {'tf': {'type': 'TFNKDLoss'}, **tiny.nkd()}
+    config = {**tiny.resnet(), 'distill_losses': losses}
     with pytest.raises(ValueError, match=r"Expected a `teacher`.*\['nkd'\]"):
         tiny.build({**config, 'type': 'DistilledClassifier'})
 

@@ -21,6 +21,15 @@ def test_outputs_are_recorded_by_name(model):
     assert torch.equal(outputs['0'], model[0](images))
 
 
+def test_parameters_are_recorded_by_their_value(model):
+    names = ['2.weight', '0']
+    check_taps(model, names, 'student')
+    with recorded(model, names) as outputs:
+        model(torch.randn(5, 3))
+    assert outputs['2.weight'] is model[2].weight
+    assert outputs['0'].shape == (5, 4)
+
+
 def test_no_hook_is_left_behind(model):
     with pytest.raises(ZeroDivisionError), recorded(model, ['0']):
         raise ZeroDivisionError
