@@ -4,6 +4,7 @@ import re
 
 import pytest
 from command import ROOT
+from mmengine.config import Config
 from modelindex.load_model_index import load
 
 FOLDERS = sorted(path.parent for path in ROOT.glob('configs/*/metafile.yml'))
@@ -37,9 +38,10 @@ def test_every_method_folder_has_a_readme_that_links_its_configs(index):
 def test_distilled_models_name_student_and_teacher(index):
     for model in index.models:
         data = model.metadata.data if model.metadata else {}
-        if 'nkd' in model.name:
+        config = Config.fromfile(ROOT / model.config).model
+        if 'Distilled' in config.type:
             assert data['Student']
-        assert ('Teacher' in data) == model.name.startswith('nkd')
+        assert ('Teacher' in data) == ('teacher' in config)
 
 
 def test_numbers_of_cards_and_configs_agree_and_say_whose_they_are(index):

@@ -19,8 +19,8 @@ from mmnkd.dead_keys import find_dead_keys
 CONFIGS = Path(__file__).parents[1] / 'configs'
 PATHS = {
     path.stem: path
-    for folder in ('baseline', 'nkd', 'tf_nkd')
-    for path in sorted((CONFIGS / folder).glob('*.py'))
+    for path in sorted(CONFIGS.glob('*/*.py'))
+    if path.parent.name not in ('_base_', 'demo')
 }
 CONFIG = pytest.mark.parametrize('name', PATHS)
 
@@ -74,24 +74,16 @@ CIFAR = {
     'schedule': CIFAR_STEPS,
     'augmentation': ['RandomCrop', 'RandomFlip'],
 }
-RECIPES = {
-    'baseline_mobilenet-v1_8xb32_in1k': CNN,
-    'baseline_resnet18_8xb16_cifar100': CIFAR,
-    'baseline_resnet34_8xb16_cifar100': CIFAR,
-    'nkd_resnet34_resnet18_8xb32_in1k': CNN,
-    'nkd_resnet50_mobilenet-v1_8xb32_in1k': {**CNN, 'clip': 5.0},
-    'nkd_deit3-small_deit-tiny_4xb256_in1k': {**TRANSFORMER, 'batch': 256},
-    'nkd_deit3-large_deit-base_16xb64_in1k': TRANSFORMER,
-    'nkd_resnet34_resnet18_8xb16_cifar100': CIFAR,
-    'tf-nkd_mobilenet-v1_8xb32_in1k': CNN,
-    'tf-nkd_mobilenet-v2_8xb32_in1k': {
+STUDENTS = {  # by the end of a config's name
+    'mobilenet-v1_8xb32_in1k': CNN,
+    'mobilenet-v2_8xb32_in1k': {
         **CNN,
         'epochs': 300,
         'optimizer': {**SGD, 'lr': 0.045, 'weight_decay': 4e-5},
         'schedule': {'type': 'StepLR', 'step_size': 1, 'gamma': 0.98},
         'backend': 'pillow',
     },
-    'tf-nkd_shufflenet-v2-1x_16xb64_in1k': {
+    'shufflenet-v2-1x_16xb64_in1k': {
         **CNN,
         'epochs': 300,
         'batch': 64,
@@ -100,12 +92,33 @@ RECIPES = {
         'backend': 'pillow',
         'paramwise': {'norm_decay_mult': 0},
     },
-    'tf-nkd_resnet18_8xb32_in1k': CNN,
-    'tf-nkd_resnet50_8xb32_in1k': CNN,
-    'tf-nkd_swin-tiny_16xb64_in1k': TRANSFORMER,
-    'tf-nkd_swin-small_16xb64_in1k': TRANSFORMER,
-    'tf-nkd_resnet18_8xb16_cifar100': CIFAR,
+    'regnetx-1.6gf_8xb128_in1k': {
+        **CNN,
+        'batch': 128,
+        'optimizer': {**SGD, 'lr': 0.8, 'weight_decay': 5e-5},
+        'schedule': [
+            {'type': 'LinearLR', 'start_factor': 0.1, 'end': 5},
+            {'type': 'CosineAnnealingLR', 'begin': 5, 'end': 100},
+        ],
+    },
+    'resnet18_8xb32_in1k': CNN,
+    'resnet50_8xb32_in1k': CNN,
+    'resnet101_8xb32_in1k': CNN,
+    'swin-tiny_16xb64_in1k': TRANSFORMER,
+    'swin-small_16xb64_in1k': TRANSFORMER,
+    'deit-tiny_4xb256_in1k': {**TRANSFORMER, 'batch': 256},
+    'deit-small_4xb256_in1k': {**TRANSFORMER, 'batch': 256},
+    'deit-base_16xb64_in1k': TRANSFORMER,
+    'resnet18_8xb16_cifar100': CIFAR,
+    'resnet34_8xb16_cifar100': CIFAR,
 }
+
+
+def recipe_of(name):
+    (student,) = (s for s in STUDENTS if name.endswith(f'_{s}'))
+    if name == 'nkd_resnet50_mobilenet-v1_8xb32_in1k':
+        return {**STUDENTS[student], 'clip': 5.0}
+    return STUDENTS[student]
 
 
 def agrees(actual, expected):
@@ -128,7 +141,7 @@ def agrees(actual, expected):
 
 @CONFIG
 def test_values_are_those_of_the_recipe(name):
-    config, recipe = read(name), RECIPES[name]
+    config, recipe = read(name), recipe_of(name)
     assert config.train_cfg.max_epochs == recipe['epochs']
     assert config.train_dataloader.batch_size == recipe['batch']
     gpus, batch = map(int, re.search(r'_(\d+)xb(\d+)_', name).groups())
@@ -159,19 +172,99 @@ def test_values_are_those_of_the_recipe(name):
     assert smoothing == (0.1 if transformer else None)
 
 
-@CONFIG
-def test_distillation_losses_are_those_of_the_paper(name):
-    losses = read(name).model.get('distill_losses')
-    if name.startswith('baseline'):
-        assert losses is None
-    elif name.startswith('tf-nkd'):
-        assert losses == {'tf_nkd': {'type': 'TFNKDLoss'}}
-    else:
-        values = (3.0, 3.5) if 'cifar' in name else (1.0, 1.5)
+VIT_DIMS = {'tiny': 192, 'small': 384, 'base': 768, 'large': 1024}
+MIDDLES = {  # of USKD: the tap, and its channels in the paper's code
+    'resnet18_8xb32_in1k': ('backbone.layer3', 256),
+    'resnet50_8xb32_in1k': ('backbone.layer3', 1024),
+    'resnet101_8xb32_in1k': ('backbone.layer3', 1024),
+    'mobilenet-v1_8xb32_in1k': ('backbone.model', 512),
+    'mobilenet-v2_8xb32_in1k': ('backbone.layer7', 320),
+    'shufflenet-v2-1x_16xb64_in1k': ('backbone.layers.2', 464),
+    'regnetx-1.6gf_8xb128_in1k': ('backbone.layer3', 408),
+    'swin-tiny_16xb64_in1k': ('backbone.stages.2', 384),
+    'deit-tiny_4xb256_in1k': ('backbone.layers.5', 192),
+    'resnet18_8xb16_cifar100': ('backbone.layer3', 256),
+}
+
+
+def expected_losses(name):
+    """Return the paper's values of each loss, as attributes of its module."""
+    method, cifar = name.split('_')[0], name.endswith('cifar100')
+    if method == 'baseline':
+        return {}
+    if method == 'nkd':
+        values = (3.0, 3.5) if cifar else (1.0, 1.5)
         if 'deit' in name:
             values = (1.0, 1.0)
-        expected = dict(zip(('temperature', 'gamma'), values))
-        assert losses == {'nkd': {'type': 'NKDLoss', **expected}}
+        return {'nkd': dict(zip(('temperature', 'gamma'), values))}
+    if method == 'tf-nkd':
+        return {'tf_nkd': {}}
+    if method == 'kd':
+        settings = {'temperature': 3.0 if cifar else 1.0, 'loss_weight': 0.5}
+    elif method == 'dkd':
+        values = (4.0, 1.0, 8.0) if cifar else (1.0, 1.0, 0.5)
+        settings = dict(zip(('temperature', 'alpha', 'beta'), values))
+    elif method == 'wsld':
+        values = (4.0, 2.25) if cifar else (2.0, 2.5)
+        settings = dict(zip(('temperature', 'loss_weight'), values))
+    elif method == 'dist':
+        settings = {'temperature': 4.0 if cifar else 1.0}
+        settings |= {'beta': 2.0, 'gamma': 2.0}
+    elif method == 'srrl':
+        settings = {'alpha': 1.0, 'beta': 1.0}
+    elif method == 'mgd':
+        settings = {'alpha': 7e-5, 'mask_ratio': 0.15}
+    elif method == 'uskd':
+        student = name.removeprefix('uskd_')
+        tap, channels = MIDDLES[student]
+        values = (0.1, 0.1, 0.1) if cifar else (1.0, 0.1, 0.005)
+        settings = dict(zip(('alpha', 'beta', 'mu'), values))
+        settings |= {
+            'student_taps': ['logits', tap],
+            'in_channels': channels,
+            'num_classes': 100 if cifar else 1000,
+            'norm': student.startswith('swin'),
+        }
+    else:
+        teacher, student = re.findall(r'deit3?-([a-z]+)', name)
+        losses = {
+            'vitkd': {
+                'alpha': 3e-5,
+                'beta': 3e-6,
+                'mask_ratio': 0.5,
+                'student_channels': VIT_DIMS[student],
+                'teacher_channels': VIT_DIMS[teacher],
+            }
+        }
+        if method == 'vitkd-nkd':
+            losses['nkd'] = {'temperature': 1.0, 'gamma': 1.0}
+        return losses
+    if method in ('srrl', 'mgd'):
+        channels = (1024, 2048) if 'mobilenet' in name else (512, 512)
+        names = ('student_channels', 'teacher_channels')
+        settings |= dict(zip(names, channels))
+    return {method: settings}
+
+
+def check_losses(name, model):
+    """Compare the losses of a built model with the paper's, by value."""
+    expected = expected_losses(name)
+    assert set(model.distill_losses.keys()) == set(expected)
+    for key, settings in expected.items():
+        loss = model.distill_losses[key]
+        default = {'loss_weight': 1.0, 'standardize': False}
+        for setting, value in {**default, **settings}.items():
+            assert getattr(loss, setting, value) == value, setting
+    assert model.student_loss_weight == (0.5 if 'kd' in expected else 1.0)
+
+
+def test_dkd_warms_up_on_cifar100_as_its_authors_do():
+    losses = read('dkd_resnet34_resnet18_8xb16_cifar100').model.distill_losses
+    schedule = losses.dkd.weight_schedule
+    warm_up = {'type': 'LinearLR', 'start_factor': 1 / 20, 'end': 20}
+    assert schedule == warm_up
+    others = [n for n in PATHS if 'cifar' not in n]
+    assert not [n for n in others if 'weight_schedule' in str(read(n).model)]
 
 
 def official(url):
@@ -183,7 +276,7 @@ def official(url):
 def test_teacher_urls_are_those_of_the_metafile(name):
     teacher = read(name).model.get('teacher')
     if teacher is None:
-        assert not name.startswith('nkd')
+        assert name.split('_')[0] in ('baseline', 'tf-nkd', 'uskd')
         return
     if 'cifar100' in name:
         stem = 'baseline_resnet34_8xb16_cifar100'
@@ -208,14 +301,14 @@ def test_configs_are_short_and_say_what_they_are(name):
     _, docstring, _ = text.split('"""', 2)
     command = f'configs/{PATHS[name].parent.name}/{name}.py'
     assert command in docstring
-    assert 'arXiv 2208.10139' in docstring or name.endswith('cifar100')
+    if not name.startswith('baseline'):
+        assert 'arXiv ' in docstring or 'ICLR 2021' in docstring
     assert "the paper's" in docstring or 'No number' in docstring
 
 
 def test_file_names_are_unique_for_the_work_dirs():
     names = [path.stem for path in CONFIGS.glob('*/*.py')]
     assert len(names) == len(set(names))
-    assert set(RECIPES) == set(PATHS)
 
 
 # One real training step.
@@ -258,25 +351,32 @@ def test_builds_and_does_one_real_training_step(name):
         config.model.data_preprocessor = config.data_preprocessor
         model = MODELS.build(config.model)
         plain = MODELS.build(plain_model(config.model))
-    assert list(model.state_dict()) == list(plain.state_dict())
-    assert [n for n, _ in model.named_parameters()] == [
-        n for n, _ in plain.named_parameters()
-    ]
+    extra = 'distill_losses.'
+    names = [n for n in model.state_dict() if not n.startswith(extra)]
+    assert names == list(plain.state_dict())
+    if not name.startswith('baseline'):
+        check_losses(name, model)
     del plain
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         optim_wrapper = build_optim_wrapper(model, config.optim_wrapper)
     before = [p.detach().clone() for p in list(model.parameters())[:3]]
+    reached = set()
+    for key, parameter in model.named_parameters():
+        parameter.register_post_accumulate_grad_hook(
+            lambda _, key=key: reached.add(key)
+        )
     model.train()
     log = model.train_step(data, optim_wrapper)
+    assert reached == {n for n, p in model.named_parameters()}  # as DDP wants
     assert all(torch.isfinite(value).all() for value in log.values())
-    expected = {'loss'}
-    if not name.startswith('baseline'):
-        expected.add('loss_cls')
-    if name.startswith('nkd'):
-        expected |= {'loss_nkd_target', 'loss_nkd_nontarget'}
-    if name.startswith('tf-nkd'):
-        expected.add('loss_tf_nkd')
-    assert {key for key in log if 'loss' in key} == expected
+    parts = {key for key in log if 'loss' in key} - {'loss'}
+    if name.startswith('baseline'):
+        assert not parts
+    else:
+        logged = {key.split('_', 1)[1] for key in parts}
+        losses = [*expected_losses(name), 'cls']
+        assert all(any(k.startswith(n) for k in logged) for n in losses)
+        assert all(any(k.startswith(n) for n in losses) for k in logged)
     after = list(model.parameters())[:3]
     assert any(not torch.equal(a, b) for a, b in zip(before, after))
 
@@ -285,6 +385,7 @@ def plain_model(model):
     plain = copy.deepcopy(model)
     plain.pop('teacher', None)
     plain.pop('distill_losses', None)
+    plain.pop('student_loss_weight', None)
     plain.type = plain.type.replace('DistilledClassifier', 'ImageClassifier')
     return plain
 

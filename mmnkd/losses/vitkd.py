@@ -22,6 +22,10 @@ from .mgd import generator
 
 __all__ = ['ViTKDLoss']
 
+# The first two blocks and the normalised last one of mmpretrain's ViT, DeiT
+# and DeiT III.
+VIT_TAPS = ('backbone.layers.0', 'backbone.layers.1', 'backbone.ln1')
+
 
 @MODELS.register_module()
 class ViTKDLoss(FeatureLoss):
@@ -37,7 +41,8 @@ class ViTKDLoss(FeatureLoss):
     convolutions with a ReLU between them. The class token has no part.
 
     Args:
-        student_taps: The low layers, then the last.
+        student_taps: The low layers, then the last; by default as in the
+            paper, for mmpretrain's VisionTransformer and DeiT3.
         teacher_taps: Those of the teacher.
         alpha: Weight of the low layers.
         beta: Weight of the last layer.
@@ -56,8 +61,8 @@ class ViTKDLoss(FeatureLoss):
     def __init__(
         self,
         *,
-        student_taps: Sequence[str],
-        teacher_taps: Sequence[str],
+        student_taps: Sequence[str] = VIT_TAPS,
+        teacher_taps: Sequence[str] = VIT_TAPS,
         alpha: float = 3e-5,
         beta: float = 3e-6,
         mask_ratio: float = 0.5,

@@ -1,0 +1,16 @@
+"""ResNet-18 from ResNet-34 with KD (arXiv 1503.02531) on CIFAR-100.
+
+First train the teacher: configs/baseline/baseline_resnet34_8xb16_cifar100.py
+
+    tools/dist_train.sh configs/kd/kd_resnet34_resnet18_8xb16_cifar100.py 8
+
+The values are those that arXiv 2208.10139 compares with. No number of the paper is known.
+"""
+
+_base_ = '../_base_/resnet34_resnet18_cifar100.py'
+model = dict(
+    student_loss_weight=0.5,
+    distill_losses=dict(
+        kd=dict(type='KDLoss', temperature=3.0, loss_weight=0.5),
+    ),
+)
