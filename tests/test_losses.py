@@ -6,7 +6,13 @@ from mmengine.registry import MODELS
 
 import mmnkd.losses
 from mmnkd import functional
-from mmnkd.losses import DistillLoss, NKDLoss, TeacherLogitsLoss, TFNKDLoss
+from mmnkd.losses import (
+    DistillLoss,
+    FeatureLoss,
+    NKDLoss,
+    TeacherLogitsLoss,
+    TFNKDLoss,
+)
 
 STUDENT = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
 TEACHER = STUDENT.flip(0) * 2
@@ -34,19 +40,16 @@ def total(result):
 
 
 def test_every_loss_of_the_folder_is_in_the_root_registry():
-    names = {name for name in mmnkd.losses.__all__ if name.endswith('Loss')}
-    names -= {'DistillLoss', 'TeacherLogitsLoss', 'FeatureLoss'}
-    assert names == {
-        *ON_LOGITS,
-        'TFNKDLoss',
-        'USKDLoss',
-        'MGDLoss',
-        'SRRLLoss',
-        'ViTKDLoss',
+    bases = {DistillLoss, TeacherLogitsLoss, FeatureLoss}
+    found = {
+        name
+        for name in mmnkd.losses.__all__
+        if getattr(mmnkd.losses, name) not in bases
     }
-    for name in names:
+    assert found >= {*ON_LOGITS, 'TFNKDLoss', 'USKDLoss'}
+    assert found >= {'MGDLoss', 'SRRLLoss', 'ViTKDLoss'}
+    for name in found:
         assert MODELS.get(name) is getattr(mmnkd.losses, name)
-        assert issubclass(MODELS.get(name), DistillLoss)
 
 
 @pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
