@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from typing import Optional
 
 import torch
@@ -131,6 +133,37 @@ def check_count(name: str, value: Optional[int]) -> None:
             f'Expected `{name}` to be a positive int, or None to have it '
             f'measured, but got {value!r}.'
         )
+
+
+def check_arguments(owner: type, given: Iterable[str], place: str) -> None:
+    """Expect names that the constructor of `owner` takes.
+
+    Of a class outside mmnkd that takes any name nothing is known.
+    """
+    known = _arguments(owner)
+    unknown = sorted(set(given) - known - {'type', '_scope_'})
+    if known and unknown:
+        raise TypeError(
+            f'Expected `{place}` to have arguments of {owner.__name__}, '
+            f'{sorted(known)}, but got {unknown}.'
+        )
+
+
+def _arguments(owner: type) -> set[str]:
+    """Return a constructor's arguments, through mmnkd's own **kwargs."""
+    known: set[str] = set()
+    for cls in owner.__mro__:
+        if '__init__' not in vars(cls):
+            continue
+        parameters = inspect.signature(vars(cls)['__init__']).parameters
+        any_name = inspect.Parameter.VAR_KEYWORD
+        takes_any = any(p.kind is any_name for p in parameters.values())
+        if takes_any and not cls.__module__.startswith('mmnkd.'):
+            return set()
+        known |= {n for n, p in parameters.items() if p.kind is not any_name}
+        if not takes_any:
+            break
+    return known - {'self'}
 
 
 def check_reduction(reduction: str) -> None:

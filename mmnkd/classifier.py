@@ -22,7 +22,7 @@ from mmpretrain.models import (
 )
 from torch import Tensor, nn
 
-from .checks import check_not_negative
+from .checks import check_arguments, check_not_negative
 from .dry_run import blank_image, dry_run
 from .ensemble import TeacherEnsemble
 from .logits import as_logits, check_head
@@ -264,6 +264,7 @@ class DistilledHuggingFaceClassifier(
 
 def _teacher(arguments: Any) -> Union[FrozenTeacher, TeacherEnsemble]:
     if isinstance(arguments, Mapping):
+        check_arguments(FrozenTeacher, arguments, 'teacher')
         return FrozenTeacher(**arguments)
     return TeacherEnsemble(arguments)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from .checks import check_positive
+from .checks import check_arguments, check_positive
+from .functional.tensors import at_least_float32
 from .teacher import FrozenTeacher
 
 __all__ = ['TeacherEnsemble']
@@ -41,14 +43,15 @@ class TeacherEnsemble:
                 'Expected `teacher` to be a dict(model=..., checkpoint=...) '
                 f'or a list of them, but got {teachers!r}.'
             )
-        weights = [teacher.get('weight', 1.0) for teacher in teachers]
-        for weight in weights:
+        self.weights = []
+        self.teachers = []
+        for teacher in teachers:
+            arguments = dict(teacher)
+            weight = arguments.pop('weight', 1.0)
             check_positive('teacher.weight', weight)
-        self.weights = [weight / sum(weights) for weight in weights]
-        self.teachers = [
-            FrozenTeacher(**{k: v for k, v in t.items() if k != 'weight'})
-            for t in teachers
-        ]
+            check_arguments(FrozenTeacher, arguments, 'teacher')
+            self.weights.append(weight)
+            self.teachers.append(FrozenTeacher(**arguments))
 
     def __deepcopy__(self, memo: dict) -> TeacherEnsemble:
         return self  # as one teacher does
@@ -130,6 +133,9 @@ class TeacherEnsemble:
                 "its classes are the student's: "
                 'teacher=[dict(class_indices=[...]), ...].'
             )
-        weights = torch.tensor(self.weights, device=logits[0].device)
-        log_probs = torch.stack([x.float().log_softmax(1) for x in logits])
-        return (log_probs + weights.log()[:, None, None]).logsumexp(dim=0)
+        total = sum(self.weights)
+        weighted = [
+            at_least_float32(x).log_softmax(dim=1) + math.log(weight / total)
+            for weight, x in zip(self.weights, logits)
+        ]
+        return torch.stack(weighted).logsumexp(dim=0)

@@ -9,6 +9,7 @@ from mmengine.model import ModuleDict
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from .checks import check_arguments
 from .taps import Taps
 
 __all__ = [
@@ -48,7 +49,7 @@ class LossDict(ModuleDict):
             built = {
                 name: loss
                 if isinstance(loss, nn.Module)
-                else MODELS.build(loss)
+                else _build(name, loss)
                 for name, loss in losses.items()
             }
         super().__init__(built)
@@ -116,7 +117,8 @@ def compute(
 
     Returns:
         ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms; and of
-        a loss with a schedule ``weight_{name}``, its factor now.
+        a loss with a schedule ``weight_{name}``, its factor now (without a
+        ``loss`` in the name).
 
     Raises:
         TypeError: A loss returned neither a tensor nor a dict of tensors.
@@ -140,7 +142,9 @@ def compute(
         if schedule is not None:
             factor = schedule.factor()
             named = {k: factor * value for k, value in named.items()}
-            named[f'weight_{name}'] = torch.tensor(factor)
+            # mmengine would sum a key that contains 'loss'.
+            short = name.replace('loss', '').strip('_')
+            named[f'weight_{short}'] = torch.tensor(factor)
         results = merge(results, named)
     return results
 
@@ -188,6 +192,17 @@ def _check_form(losses: Any) -> None:
                 'Expected names of `distill_losses` that are identifiers, '
                 f'but got {name!r}.'
             )
+
+
+def _build(name: str, config: Mapping[str, Any]) -> nn.Module:
+    kind = config.get('type')
+    if isinstance(kind, str):
+        scope = config.get('_scope_')
+        with MODELS.switch_scope_and_registry(scope) as registry:
+            kind = registry.get(kind)
+    if isinstance(kind, type):
+        check_arguments(kind, config, f'distill_losses.{name}')
+    return MODELS.build(config)
 
 
 def _times(value: Any, factor: float) -> Any:

@@ -20,6 +20,7 @@ from mmnkd import (
 )
 from mmnkd.functional import nkd_loss
 from mmnkd.loss_dict import LossDict
+from mmnkd.losses import TFNKDLoss
 
 
 def test_distillation_loss_is_that_of_the_recorded_logits():
@@ -555,6 +556,41 @@ def test_no_term_takes_the_name_of_another_in_the_log(losses, taken):
 def test_losses_of_the_wrong_form_are_refused(losses, error, message):
     with pytest.raises(error, match=message):
         LossDict(losses)
+
+
+class Deaf(DistillLoss):
+    """A user's class whose arguments aren't mmnkd's to check."""
+
+    def __init__(self, **kwargs):
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    ('loss', 'known'),
+    [
+        ({'type': 'NKDLoss'}, "'gamma'.*'loss_weight'.*'temperature'"),
+        ({'type': TFNKDLoss}, "TFNKDLoss, .'loss_weight', 'reduction'"),
+        ({'type': 'MGDLoss', 'mask': 1}, "'mask_ratio'.*'student_taps'"),
+    ],
+)
+def test_unknown_arguments_of_losses_list_the_known_ones(loss, known):
+    losses = {'mine': {**loss, 'temprature': 4.0}}
+    with pytest.raises(
+        TypeError, match=f"`distill_losses.mine`.*{known}.*'temprature'"
+    ):
+        LossDict(losses)
+
+
+def test_arguments_of_classes_that_take_any_are_not_checked():
+    assert isinstance(LossDict({'a': {'type': Deaf, 'x': 1}})['a'], Deaf)
+
+
+@pytest.mark.parametrize('form', [dict, lambda **x: [x, x]])
+def test_unknown_arguments_of_teachers_list_the_known_ones(form):
+    options = form(**tiny.teacher(ckpt='x.pth'))
+    message = r"`teacher`.*FrozenTeacher, \['checkpoint', .*\['ckpt'\]"
+    with pytest.raises(TypeError, match=message):
+        tiny.build(tiny.distilled(teacher_options=options))
 
 
 def test_a_loss_that_returns_no_tensor_is_an_error():

@@ -130,6 +130,16 @@ LOG_ALL = {
 }
 
 
+def test_a_logged_factor_is_never_summed():
+    losses = {'loss_nkd': {'type': 'NKDLoss', 'weight_schedule': STEPS}}
+    model = tiny.build(tiny.distilled(losses=losses))
+    log = model.loss(*tiny.batch())
+    assert log.pop('weight_nkd') == 1
+    assert all('loss' in key for key in log)
+    total, _ = model.parse_losses({**log, 'weight_nkd': torch.tensor(1.0)})
+    torch.testing.assert_close(total, sum(log.values()))
+
+
 def test_losses_of_a_training_follow_their_schedules(tmp_path):
     model = tiny.distilled(
         losses={

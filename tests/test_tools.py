@@ -129,7 +129,8 @@ def test_test_writes_predictions(tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for two CPU processes')
-def test_two_processes_train_and_test_on_a_cpu(tmp_path):
+def test_two_processes_train_export_and_test_on_a_cpu(tmp_path):
+    uskd, mgd = 'model.distill_losses.uskd', 'model.distill_losses.mgd'
     output = run(
         'tools/dist_train.sh',
         NKD,
@@ -140,19 +141,26 @@ def test_two_processes_train_and_test_on_a_cpu(tmp_path):
         *SHORT,
         RANDOM_TEACHER,
         'find_unused_parameters=False',
+        f'{uskd}.type=USKDLoss',
+        f'{uskd}.student_taps=[logits,backbone.layer1]',
+        f'{mgd}.type=MGDLoss',
+        f'{mgd}.student_taps=backbone.layer2',
+        f'{mgd}.teacher_taps=backbone.layer2',
+        f'{mgd}.weight_schedule.type=LinearLR',
     )
     assert 'Epoch(val) [3]' in output
-    saved = tiny.saved(tmp_path / 'epoch_3.pth')
+    for logged in ('loss_uskd_weak', 'loss_mgd', 'weight_mgd: 1.0000'):
+        assert logged in output
+    student = tmp_path / 'student.pth'
+    tool = [sys.executable, 'tools/export_student.py']
+    printed = run(*tool, tmp_path / 'epoch_3.pth', student)
+    assert f'The student is in {student}' in printed
+    saved = torch.load(student, weights_only=True)
     plain = tiny.build(Config.fromfile(ROOT / BASELINE).model)
     plain.load_state_dict(saved['state_dict'], strict=True)
-    output = run(
-        'tools/dist_test.sh',
-        NKD,
-        tmp_path / 'epoch_3.pth',
-        2,
-        '--work-dir',
-        tmp_path,
-    )
+    again = run(*tool, tmp_path / 'epoch_3.pth', student, code=1)
+    assert 'there is one. Name another' in again
+    output = run('tools/dist_test.sh', NKD, student, 2, '--work-dir', tmp_path)
     assert 'accuracy/top1' in output
 
 

@@ -146,7 +146,8 @@ class FeatureLoss(DistillLoss):
     Args:
         student_taps: The student's sub-module(s) to read.
         teacher_taps: The teacher's.
-        student_channels: Channels of the student's features; None to measure.
+        student_channels: Channels of the student's features (of several, the
+            first); None to measure.
         teacher_channels: Channels of the teacher's.
         **kwargs: See :class:`DistillLoss`.
 
