@@ -103,7 +103,13 @@ class DistillationMixin(BaseModel):
 
     def init_weights(self) -> None:
         """Initialise the student, and build the teacher: training starts."""
+        # An `init_cfg` of the classifier is for all of its modules, and would
+        # draw random numbers for the losses before the student's.
+        losses = self.distill_losses
+        self._modules['distill_losses'] = nn.Identity()
         super().init_weights()
+        self._modules['distill_losses'] = losses
+        losses.init_weights()
         self._build_teacher()
 
     def loss(self, inputs: Tensor, data_samples: list, **kwargs: Any) -> dict:
@@ -133,7 +139,8 @@ class DistillationMixin(BaseModel):
         teacher = self._teacher_outputs(active, inputs)
         self._check_logits(student, teacher)
         target = _target(data_samples)
-        return merge(own, compute(active, student, teacher, target))
+        size = (inputs.shape[-2], inputs.shape[-1])
+        return merge(own, compute(active, student, teacher, target, size))
 
     def _teacher_outputs(
         self, losses: dict[str, nn.Module], inputs: Tensor
@@ -146,11 +153,12 @@ class DistillationMixin(BaseModel):
         return self.teacher(inputs, names)
 
     def _weighted(self, own: dict[str, Any]) -> dict[str, Any]:
-        factor = self.student_loss_weight
+        weight = self.student_loss_weight
         if self.student_loss_schedule is not None:
-            factor *= self.student_loss_schedule.factor()
+            factor = self.student_loss_schedule.factor()
             own = merge(own, {'weight_student': torch.tensor(factor)})
-        return own if factor == 1 else weighted(own, factor)
+            weight *= factor
+        return own if weight == 1 else weighted(own, weight)
 
     def _measure(self) -> None:
         """Let losses make parameters that fit what the networks put out.
@@ -173,10 +181,11 @@ class DistillationMixin(BaseModel):
                 teacher = self.teacher.dry_run(
                     self.data_preprocessor, image, names
                 )
-            except FileNotFoundError:
+            except OSError:  # its config isn't there
                 return  # no training, then: init_weights says so
         self._check_logits(student, teacher)
-        measure(losses, student, teacher)
+        size = (image.shape[-2], image.shape[-1])
+        measure(losses, student, teacher, size)
 
     def _build_teacher(self) -> None:
         names = teacher_names(self.distill_losses)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -11,22 +12,26 @@ from torch import Tensor, nn
 
 from .taps import recorded
 
-__all__ = ['blank_image', 'dry_run']
+__all__ = ['blank_image', 'dry_run', 'explained']
 
 
 def blank_image(model: nn.Module) -> Tensor:
     """Return one black image of a size that the model takes.
 
     Args:
-        model: One whose first ``img_size``, if a sub-module has any, is its
-            size; else 224x224 will do. The channels are those that the first
-            convolution wants.
+        model: One whose first ``img_size`` (or, in transformers,
+            ``image_size``), if a sub-module has any, is its size; else 224x224
+            will do. The channels are those that the first convolution wants.
 
     Returns:
         (1, channels, height, width).
     """
-    sizes = (getattr(m, 'img_size', None) for m in model.modules())
-    size = next((s for s in sizes if isinstance(s, (int, tuple))), 224)
+    sizes = (
+        getattr(module, name, None)
+        for module in model.modules()
+        for name in ('img_size', 'image_size')
+    )
+    size = next((s for s in sizes if isinstance(s, (int, tuple, list))), 224)
     height, width = (size, size) if isinstance(size, int) else size
     convolutions = (m for m in model.modules() if isinstance(m, nn.Conv2d))
     first = next(convolutions, None)
@@ -53,16 +58,22 @@ def dry_run(
     """
     was_training = model.training
     model.eval()
-    with recorded(model, names) as outputs:
-        try:
-            model(image, mode='tensor')
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(
-                f'Expected {type(model).__name__} to take an image of shape '
-                f'{tuple(image.shape)}, by which the sizes that a loss needs '
-                f'are measured, but got: {error}. Declare them in the loss '
-                '(student_channels=..., teacher_channels=...).'
-            ) from error
-        finally:
-            model.train(was_training)
+    with recorded(model, names) as outputs, explained(model, image):
+        model(image, mode='tensor')
+    model.train(was_training)
     return outputs
+
+
+@contextlib.contextmanager
+def explained(model: object, image: Tensor) -> Iterator[None]:
+    """Say what to do where a network doesn't take a blank image."""
+    try:
+        yield
+    except Exception as error:  # a network may raise anything
+        raise ValueError(
+            f'Expected {type(model).__name__} to take an image of shape '
+            f'{tuple(image.shape)}, by which the sizes that a loss needs are '
+            f'measured, but got: {error}. Declare them in the loss '
+            '(student_channels=..., teacher_channels=..., or in USKD '
+            'in_channels=..., num_classes=...).'
+        ) from error

@@ -59,9 +59,12 @@ class TeacherEnsemble:
     def build(
         self, student_preprocessor: nn.Module, taps: Collection[str] = ()
     ) -> None:
-        """Build each teacher, see :meth:`FrozenTeacher.build`."""
-        for teacher, names in zip(self.teachers, self._split(taps)):
-            teacher.build(student_preprocessor, names)
+        """Build the teachers that `taps` ask for.
+
+        See :meth:`FrozenTeacher.build`.
+        """
+        for number, names in self._split(taps).items():
+            self.teachers[number].build(student_preprocessor, names)
 
     def dry_run(
         self,
@@ -70,16 +73,18 @@ class TeacherEnsemble:
         taps: Collection[str],
     ) -> dict[str, Any]:
         """Run untrained teachers, see :meth:`FrozenTeacher.dry_run`."""
-        outputs = [
-            teacher.dry_run(student_preprocessor, images, names)
-            for teacher, names in zip(self.teachers, self._split(taps))
-        ]
+        outputs = {
+            number: self.teachers[number].dry_run(
+                student_preprocessor, images, names
+            )
+            for number, names in self._split(taps).items()
+        }
         return self._joined(outputs, taps)
 
     def __call__(
         self, images: Tensor, taps: Collection[str] = ('logits',)
     ) -> dict[str, Any]:
-        """Run the teachers on the student's images.
+        """Run the teachers that `taps` ask for on the student's images.
 
         Args:
             images: (N, channels, height, width), as the student gets them.
@@ -88,40 +93,42 @@ class TeacherEnsemble:
         Returns:
             The outputs by tap.
         """
-        outputs = [
-            teacher(images, names)
-            for teacher, names in zip(self.teachers, self._split(taps))
-        ]
+        outputs = {
+            number: self.teachers[number](images, names)
+            for number, names in self._split(taps).items()
+        }
         return self._joined(outputs, taps)
 
-    def _split(self, taps: Collection[str]) -> list[set[str]]:
-        """Return what is asked of each teacher."""
-        split: list[set[str]] = [set() for _ in self.teachers]
+    def _split(self, taps: Collection[str]) -> dict[int, set[str]]:
+        """Return what is asked of which teacher."""
+        split: dict[int, set[str]] = {}
         for tap in taps:
-            if tap == 'logits':
-                for names in split:
-                    names.add(tap)
-                continue
-            number, _, name = tap.partition('.')
-            if not number.isdigit() or int(number) >= len(split) or not name:
-                raise ValueError(
-                    f'Expected a tap of {len(split)} teachers to have the '
-                    "number of one in front, as in '0.backbone.layer4', but "
-                    f'got {tap!r}.'
-                )
-            split[int(number)].add(name)
+            for number, name in self._owners(tap):
+                split.setdefault(number, set()).add(name)
         return split
 
+    def _owners(self, tap: str) -> list[tuple[int, str]]:
+        """Return the teachers that a tap asks, and what it asks of them."""
+        if tap == 'logits':
+            return [(number, tap) for number in range(len(self.teachers))]
+        number, _, name = tap.partition('.')
+        if not number.isdigit() or int(number) >= len(self.teachers):
+            name = ''
+        if not name:
+            raise ValueError(
+                f'Expected a tap of {len(self.teachers)} teachers to have the '
+                "number of one in front, as in '0.backbone.layer4', but got "
+                f'{tap!r}.'
+            )
+        return [(int(number), name)]
+
     def _joined(
-        self, outputs: list[dict[str, Any]], taps: Collection[str]
+        self, outputs: dict[int, dict[str, Any]], taps: Collection[str]
     ) -> dict[str, Any]:
         joined = {}
         for tap in taps:
-            if tap == 'logits':
-                joined[tap] = self._mean([each[tap] for each in outputs])
-            else:
-                number, _, name = tap.partition('.')
-                joined[tap] = outputs[int(number)][name]
+            parts = [outputs[k][name] for k, name in self._owners(tap)]
+            joined[tap] = self._mean(parts) if tap == 'logits' else parts[0]
         return joined
 
     def _mean(self, logits: list[Tensor]) -> Tensor:

@@ -1,8 +1,10 @@
 """What taps put out, as feature maps, patch tokens or vectors.
 
-Networks differ: a convolution puts out a map, a transformer's block tokens
-with or without a class token in front, a stage of Swin tokens with the height
-and width of their grid, a backbone a tuple of stages.
+Networks differ: a convolution puts out a map, timm's Swin one with the
+channels last, a transformer's block tokens with or without a class token in
+front, a stage of mmpretrain's Swin tokens with the height and width of their
+grid, a backbone a tuple of stages. Where the shape alone doesn't tell, the
+height and width of the images do (None: square).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    'ImageSize',
     'as_map',
     'as_vector',
     'channels_of',
@@ -23,6 +26,8 @@ __all__ = [
     'squared_error',
     'tensor_of',
 ]
+
+ImageSize = Optional[tuple[int, int]]
 
 
 def tensor_of(output: Any) -> Tensor:
@@ -34,7 +39,7 @@ def tensor_of(output: Any) -> Tensor:
             taken: of a backbone's stages, the deepest.
 
     Returns:
-        (N, C, H, W), (N, L, C) or (N, C).
+        Of 2 dimensions (N, C), 3 (N, L, C) or 4.
 
     Raises:
         TypeError: There is no tensor.
@@ -56,19 +61,23 @@ def tensor_of(output: Any) -> Tensor:
     return output
 
 
-def channels_of(output: Any) -> int:
+def channels_of(output: Any, image_size: ImageSize = None) -> int:
     """Return the number of channels of a tap's output."""
     features = tensor_of(output)
+    if features.ndim == 4:
+        features = _channels_first(features, image_size)
     return features.shape[2 if features.ndim == 3 else 1]
 
 
-def as_map(output: Any) -> Tensor:
+def as_map(output: Any, image_size: ImageSize = None) -> Tensor:
     """Return a tap's output as a feature map.
 
     Args:
-        output: See :func:`tensor_of`. Tokens in front of a square grid of
-            patches, such as the class token, are left out; a grid that isn't
-            square needs its (height, width) beside the tensor.
+        output: See :func:`tensor_of`. Tokens in front of a grid of patches,
+            such as the class token, are left out.
+        image_size: (height, width) of the images, of which the grid of
+            patches has the shape; it isn't needed where (height, width) of
+            the grid comes beside the tensor.
 
     Returns:
         (N, C, H, W).
@@ -78,20 +87,24 @@ def as_map(output: Any) -> Tensor:
     """
     features = tensor_of(output)
     if features.ndim == 4:
-        return features
+        return _channels_first(features, image_size)
     if features.ndim == 2:
         raise ValueError(
             'Expected features with a height and width, or tokens of a grid, '
             f'but got {tuple(features.shape)}. Name a layer before the '
             'pooling.'
         )
-    height, width, extra = _grid(output, features)
-    patches = features[:, extra:].transpose(1, 2)
-    return patches.unflatten(2, (height, width))
+    height, width, extra = _grid(output, features, image_size)
+    tokens = features[:, extra:].transpose(1, 2)
+    return tokens.unflatten(2, (height, width))
 
 
-def as_vector(output: Any) -> Tensor:
+def as_vector(output: Any, image_size: ImageSize = None) -> Tensor:
     """Return a tap's output as one vector a sample.
+
+    Args:
+        output: See :func:`tensor_of`.
+        image_size: See :func:`as_map`.
 
     Returns:
         (N, C): the class token where there is one, else the mean over the
@@ -103,10 +116,9 @@ def as_vector(output: Any) -> Tensor:
     features = tensor_of(output)
     if features.ndim == 2:
         return features
-    if features.ndim == 4:
-        return features.mean(dim=(2, 3))
-    _, _, extra = _grid(output, features)
-    return features[:, 0] if extra else features.mean(dim=1)
+    if features.ndim == 3 and _grid(output, features, image_size)[2]:
+        return features[:, 0]
+    return as_map(output, image_size).mean(dim=(2, 3))
 
 
 def patches(feature_map: Tensor) -> Tensor:
@@ -155,25 +167,46 @@ def _is_tensor(output: Any) -> bool:
     return isinstance(output, Tensor)
 
 
-def _grid(output: Any, tokens: Tensor) -> tuple[int, int, int]:
+def _channels_first(features: Tensor, image_size: ImageSize) -> Tensor:
+    """Return (N, C, H, W), also of (N, H, W, C)."""
+    _, a, b, c = features.shape
+    if _has_shape_of(image_size, a, b) and not _has_shape_of(image_size, b, c):
+        return features.permute(0, 3, 1, 2)
+    return features
+
+
+def _has_shape_of(image_size: ImageSize, height: int, width: int) -> bool:
+    """Tell whether a grid has the images' aspect ratio."""
+    image_height, image_width = image_size or (1, 1)
+    return height * image_width == width * image_height
+
+
+def _grid(
+    output: Any, tokens: Tensor, image_size: ImageSize
+) -> tuple[int, int, int]:
     """Return height, width and the number of tokens before the patches."""
     length = tokens.shape[1]
     given = _given_grid(output)
     if given is not None and math.prod(given) == length:
         return (*given, 0)
-    side = math.isqrt(length)
-    extra = length - side**2
-    # A class token, or with a distillation token two; three have no name.
-    if side == 0 or extra > 2:
-        raise ValueError(
-            'Expected tokens of a square grid of patches with at most two '
-            f'others in front, but got {length} tokens. Name a module that '
-            'puts out a feature map (N, C, H, W).'
-        )
-    return side, side, extra
+    image_height, image_width = image_size or (1, 1)
+    for extra in range(3):  # none, a class token, a distillation token too
+        count = length - extra
+        height = math.isqrt(count * image_height // image_width)
+        width = count // max(height, 1)
+        if height * width == count and _has_shape_of(
+            image_size, height, width
+        ):
+            return height, width, extra
+    shape = 'square' if image_height == image_width else image_size
+    raise ValueError(
+        f'Expected tokens of a grid of patches for {shape} images, with at '
+        f'most two others in front, but got {length} tokens. Name a module '
+        'that puts out a feature map (N, C, H, W).'
+    )
 
 
-def _given_grid(output: Any) -> Optional[tuple[int, int]]:
+def _given_grid(output: Any) -> ImageSize:
     """Return (height, width) where it comes beside the tensor, as in Swin."""
     if not isinstance(output, (tuple, list)) or len(output) != 2:
         return None

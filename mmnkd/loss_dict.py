@@ -90,9 +90,13 @@ def needing_dry_run(losses: Losses) -> dict[str, nn.Module]:
 
 
 def measure(
-    losses: Losses, student: Mapping[str, Any], teacher: Mapping[str, Any]
+    losses: Losses,
+    student: Mapping[str, Any],
+    teacher: Mapping[str, Any],
+    image_size: tuple[int, int],
 ) -> None:
     """Let losses make their parameters by the outputs of a dry run."""
+    _tell_image_size(losses, image_size)
     with torch.random.fork_rng(devices=[]):
         for loss in losses.values():
             measured: Any = loss
@@ -106,6 +110,7 @@ def compute(
     student: Mapping[str, Any],
     teacher: Mapping[str, Any],
     target: Optional[Tensor],
+    image_size: tuple[int, int],
 ) -> dict[str, Tensor]:
     """Compute the losses.
 
@@ -114,17 +119,19 @@ def compute(
         student: The student's outputs by tap.
         teacher: The teacher's.
         target: (N,) class indices or (N, C) scores, None without labels.
+        image_size: (height, width), for the losses that want to know.
 
     Returns:
         ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms; and of
-        a loss with a schedule ``weight_{name}``, its factor now (without a
-        ``loss`` in the name).
+        a loss with a schedule ``weight_{name}``, its factor now (with ``l``
+        for a ``loss`` in the name).
 
     Raises:
         TypeError: A loss returned neither a tensor nor a dict of tensors.
         ValueError: Two of the names are the same.
     """
     results: dict[str, Tensor] = {}
+    _tell_image_size(losses, image_size)
     for name, loss in losses.items():
         result = loss(
             _student(loss).pick(student), _teacher(loss).pick(teacher), target
@@ -143,7 +150,7 @@ def compute(
             factor = schedule.factor()
             named = {k: factor * value for k, value in named.items()}
             # mmengine would sum a key that contains 'loss'.
-            short = name.replace('loss', '').strip('_')
+            short = name.replace('loss', 'l')
             named[f'weight_{short}'] = torch.tensor(factor)
         results = merge(results, named)
     return results
@@ -192,6 +199,18 @@ def _check_form(losses: Any) -> None:
                 'Expected names of `distill_losses` that are identifiers, '
                 f'but got {name!r}.'
             )
+        if hasattr(nn.ModuleDict(), name):
+            raise ValueError(
+                'Expected names of `distill_losses` that no attribute of a '
+                f'torch ModuleDict has, but got {name!r}. Rename the loss.'
+            )
+
+
+def _tell_image_size(losses: Losses, image_size: tuple[int, int]) -> None:
+    """Tell losses on tokens what shape the grid of patches has."""
+    for loss in losses.values():
+        if hasattr(loss, 'current_image_size'):
+            loss.current_image_size = image_size  # type: ignore[assignment]
 
 
 def _build(name: str, config: Mapping[str, Any]) -> nn.Module:

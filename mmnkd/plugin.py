@@ -13,7 +13,7 @@ from .classifier import (
     DistilledHuggingFaceClassifier,
     DistilledTimmClassifier,
 )
-from .losses import DistillLoss
+from .losses.base import DistillLoss
 from .teacher import FrozenTeacher
 
 __all__ = [

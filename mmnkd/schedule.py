@@ -8,6 +8,7 @@ from typing import Any, Optional, Union
 
 import torch
 from mmengine.logging import MessageHub
+from mmengine.optim import ReduceOnPlateauParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
 __all__ = ['Schedule', 'WeightSchedule']
@@ -43,7 +44,7 @@ class WeightSchedule:
                 f'but got {schedulers!r}.'
             )
         self.schedulers = [dict(config) for config in given]
-        self._build(epoch_length=1)  # what is wrong is wrong now
+        self._build({})  # what is wrong is wrong now
         self._built: Optional[tuple[Any, list]] = None
         self._steps = {True: 0, False: 0}  # by epoch, by iteration
 
@@ -60,12 +61,12 @@ class WeightSchedule:
 
     def factor(self) -> float:
         """Return the factor now; the first one where no Runner trains."""
-        runner = MessageHub.get_current_instance().runtime_info
-        now = {True: runner.get('epoch', 0), False: runner.get('iter', 0)}
+        info = MessageHub.get_current_instance().runtime_info
+        if 'loop_stage' not in info:  # of a Runner that has finished
+            info = {}
+        now = {True: info.get('epoch', 0), False: info.get('iter', 0)}
         if self._built is None or any(self._steps[k] > now[k] for k in now):
-            epochs = runner.get('max_epochs') or 1
-            length = (runner.get('max_iters') or epochs) // epochs
-            self._built = self._build(length)
+            self._built = self._build(info)
             self._steps = {True: 0, False: 0}
         optimizer, schedulers = self._built
         for scheduler in schedulers:
@@ -75,21 +76,34 @@ class WeightSchedule:
         self._steps = now
         return optimizer.param_groups[0]['lr']
 
-    def _build(self, epoch_length: int) -> tuple[Any, list]:
+    def _build(self, info: Mapping[str, Any]) -> tuple[Any, list]:
+        """Build the schedulers as Runner.build_param_scheduler does."""
+        ends = {True: info.get('max_epochs'), False: info.get('max_iters')}
         optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         schedulers = []
         for config in copy.deepcopy(self.schedulers):
-            if config.get('convert_to_iter_based'):
-                config['epoch_length'] = max(epoch_length, 1)
+            end = ends[config.get('by_epoch', True)]
+            if end:
+                config.setdefault('end', end)
+            length = (ends[False] or 1) // (ends[True] or 1)
+            defaults = {'optimizer': optimizer, 'epoch_length': max(length, 1)}
             try:
                 scheduler = PARAM_SCHEDULERS.build(
-                    config, default_args={'optimizer': optimizer}
+                    config, default_args=defaults
                 )
             except (TypeError, ValueError, KeyError, AssertionError) as error:
                 raise ValueError(
                     'Expected `weight_schedule` to have what a scheduler of '
                     f'`param_scheduler` has, but got {config}: {error}'
                 ) from error
+            if getattr(scheduler, 'param_name', None) != 'lr' or isinstance(
+                scheduler, ReduceOnPlateauParamScheduler
+            ):
+                raise ValueError(
+                    'Expected `weight_schedule` to have schedulers of the '
+                    "learning rate's kind (LinearLR, MultiStepLR, ...), but "
+                    f'got {type(scheduler).__name__}.'
+                )
             schedulers.append(scheduler)
         optimizer.step()  # else mmengine warns of a wrong order
         return optimizer, schedulers

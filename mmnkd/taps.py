@@ -90,7 +90,7 @@ def recorded(
     }
     modules = {name: m for name, m in named.items() if name not in outputs}
     with_gradient = torch.is_grad_enabled()
-    versions: dict[str, int] = {}
+    versions: dict[str, list[int]] = {}
     calls: dict[str, int] = dict.fromkeys(modules, 0)
 
     def hook_for(name: str) -> Callable[..., None]:
@@ -103,8 +103,7 @@ def recorded(
                 )
             calls[name] += 1
             outputs[name] = output
-            if isinstance(output, Tensor):
-                versions[name] = output._version
+            versions[name] = _versions(output)
 
         return hook
 
@@ -121,9 +120,20 @@ def recorded(
                 'sub-module that runs once.'
             )
     for name, version in versions.items():
-        if outputs[name]._version != version:
+        if _versions(outputs[name]) != version:
             raise RuntimeError(
                 f'Expected the output of the tap {name!r} to last, but a '
                 'later layer overwrote it in place (ReLU(inplace=True), say). '
                 'Name that layer or the block around both.'
             )
+
+
+def _versions(output: Any) -> list[int]:
+    """Return how often each tensor of an output was written to."""
+    if isinstance(output, Tensor):
+        return [output._version]
+    if isinstance(output, Mapping):
+        output = list(output.values())
+    if isinstance(output, (tuple, list)):
+        return [version for part in output for version in _versions(part)]
+    return []

@@ -19,6 +19,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from .checkpoint import load_strictly, read_state_dict
+from .dry_run import explained
 from .images import ImageAdapter
 from .logits import as_logits
 from .model_config import find_weights, read_model_config
@@ -119,7 +120,8 @@ class FrozenTeacher:
             return
         # The student's random numbers are those of a run without a teacher.
         with torch.random.fork_rng(devices=[]):
-            network = self._new_network(student_preprocessor, taps)
+            config = read_model_config(self.model)
+            network = self._new_network(config, student_preprocessor, taps)
             if self.checkpoint is not None:
                 weights = read_state_dict(self.checkpoint)
                 load_strictly(network, weights, self.checkpoint)
@@ -149,16 +151,19 @@ class FrozenTeacher:
             The outputs by tap.
         """
         trial = copy.copy(self)
+        config = read_model_config(self.model)
+        if 'pretrained' in config:  # of timm and transformers: a download
+            config['pretrained'] = False
         with torch.random.fork_rng(devices=[]):
-            network = trial._new_network(student_preprocessor, taps)
+            network = trial._new_network(config, student_preprocessor, taps)
         trial.network = network.eval()
         trial._move(images.device)
-        return trial(images, taps)
+        with explained(network, images):
+            return trial(images, taps)
 
     def _new_network(
-        self, student_preprocessor: nn.Module, taps: Collection[str]
+        self, config: dict, student_preprocessor: nn.Module, taps: Collection
     ) -> nn.Module:
-        config = read_model_config(self.model)
         has_own_images = config.get('data_preprocessor') is not None
         network = MODELS.build(config)
         check_taps(network, self._modules(taps).values(), 'teacher')

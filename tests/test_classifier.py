@@ -551,6 +551,8 @@ def test_no_term_takes_the_name_of_another_in_the_log(losses, taken):
         ({'type': 'NKDLoss'}, TypeError, "module with a name.*type='NKDLoss'"),
         ([{'type': 'NKDLoss'}], TypeError, 'losses by name.*but got list'),
         ({'a.b': {'type': 'NKDLoss'}}, ValueError, "identifiers.*'a.b'"),
+        ({'keys': {'type': 'NKDLoss'}}, ValueError, "ModuleDict.*'keys'"),
+        ({'training': {'type': 'NKDLoss'}}, ValueError, "'training'"),
     ],
 )
 def test_losses_of_the_wrong_form_are_refused(losses, error, message):

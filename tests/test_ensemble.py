@@ -21,7 +21,7 @@ def teachers(*weights):
 def built(arguments):
     """Build teachers that differ."""
     ensemble = TeacherEnsemble(arguments)
-    ensemble.build(PREPROCESSOR)
+    ensemble.build(PREPROCESSOR, ['logits'])
     with torch.no_grad():
         for number, teacher in enumerate(ensemble.teachers):
             teacher.network.head.fc.weight.mul_(10 * (number + 1))
@@ -63,6 +63,14 @@ def test_outputs_of_one_teacher_are_named_by_its_number():
     assert torch.equal(outputs[taps[0]], features)
     assert torch.equal(outputs[taps[1]], second(images)['logits'])
     assert outputs[taps[2]] is second.network.head.fc.weight
+
+
+def test_teachers_that_nobody_asks_are_not_built():
+    ensemble = TeacherEnsemble(teachers(None, None))
+    ensemble.build(PREPROCESSOR, ['1.logits'])
+    outputs = ensemble(tiny.batch()[0], ['1.logits'])
+    assert set(outputs) == {'1.logits'}
+    assert [t.network is None for t in ensemble.teachers] == [True, False]
 
 
 def test_a_student_learns_from_several_teachers(tmp_path):

@@ -1,12 +1,11 @@
 """Losses with parameters: values, projections, training, export."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import reference
+import timm
 import tiny
 import torch
+from golden import GOLDEN, golden, settings_of
 from mmpretrain.models import ImageClassifier
 from torch import nn
 
@@ -14,13 +13,9 @@ from mmnkd.checkpoint import export_student
 from mmnkd.dry_run import blank_image
 from mmnkd.losses import MGDLoss, SRRLLoss, USKDLoss, ViTKDLoss
 
-GOLDEN = np.load(Path(__file__).parent / 'golden.npz')
 TAPS = {'student_taps': 'backbone.layer2', 'teacher_taps': 'backbone.layer2'}
 LAYERS = ['backbone.layers.0', 'backbone.layers.1', 'backbone.ln1']
-
-
-def golden(case, field):
-    return torch.from_numpy(GOLDEN[f'{case}/{field}'])
+VIT_TAPS = {'student_taps': LAYERS[-1], 'teacher_taps': LAYERS[-1]}
 
 
 def load_golden(loss, case, **renamed):
@@ -59,8 +54,7 @@ def test_mgd_reproduces_the_golden_value():
         **TAPS,
         student_channels=4,
         teacher_channels=6,
-        alpha=GOLDEN[f'{case}/param.alpha'].item(),
-        mask_ratio=GOLDEN[f'{case}/param.mask_ratio'].item(),
+        **settings_of(case),
     )
     load_golden(loss, case)
     student, teacher = (
@@ -77,8 +71,7 @@ def test_srrl_reproduces_the_golden_value():
         **TAPS,
         student_channels=6,
         teacher_channels=6,
-        alpha=GOLDEN[f'{case}/param.alpha'].item(),
-        beta=GOLDEN[f'{case}/param.beta'].item(),
+        **settings_of(case),
     )
     aligned = golden(case, 'feat_student_aligned')
     loss.connector = nn.Identity()  # the features went through it already
@@ -103,9 +96,7 @@ def test_vitkd_reproduces_the_golden_value(monkeypatch):
         teacher_taps=LAYERS,
         student_channels=4,
         teacher_channels=6,
-        alpha=GOLDEN[f'{case}/param.alpha'].item(),
-        beta=GOLDEN[f'{case}/param.beta'].item(),
-        mask_ratio=GOLDEN[f'{case}/param.mask_ratio'].item(),
+        **settings_of(case),
     )
     load_golden(loss, case, align2='align_low', align='align_high')
     noise = golden(case, 'noise')
@@ -128,6 +119,7 @@ def test_mgd_is_the_formula_in_loops():
         reduction='none',
     ).double()
     student, teacher = draw(2, 3, 3, 5), draw(2, 4, 3, 5, seed=1)
+    loss.current_image_size = (30, 50)
     torch.manual_seed(4)
     actual = loss(student, teacher, None)
     torch.manual_seed(4)
@@ -158,6 +150,7 @@ def test_srrl_is_the_formula_in_loops():
     ).double()
     head = nn.Linear(4, 7).double()
     student, teacher = draw(2, 3, 3, 5), draw(2, 4, 3, 5, seed=1)
+    loss.current_image_size = (30, 50)
     logits = head(teacher.mean(dim=(2, 3)))
     given = (teacher, logits, head.weight, head.bias)
     actual = sum(loss.eval()(student, given, None).values())
@@ -215,6 +208,47 @@ def test_vitkd_is_the_formula_in_loops():
     assert actual['generation'].tolist() == pytest.approx(expected, rel=1e-10)
 
 
+def test_tokens_of_wide_images_have_a_wide_grid():
+    # A class token and 3x5 patches would also be a square of 4x4.
+    vit = tiny.vit()
+    vit['backbone']['img_size'] = (12, 20)
+    losses = features('MGDLoss', **VIT_TAPS)
+    model = tiny.build(tiny.distilled(vit, tiny.teacher(vit), losses))
+    grids = []
+    model.distill_losses['feat'].generation.register_forward_hook(
+        lambda module, args, output: grids.append(tuple(output.shape[2:]))
+    )
+    images = torch.randn(2, 3, 12, 20)
+    samples = tiny.batch(2)[1]
+    assert torch.isfinite(model.loss(images, samples)['loss_feat'])
+    assert grids == [(3, 5)]
+
+
+def test_maps_with_channels_last_are_measured_and_read():
+    swin = {
+        'type': 'TimmClassifier',
+        'model_name': 'swin_tiny_patch4_window7_224',
+        'embed_dim': 12,
+        'depths': (1, 1),
+        'num_heads': (1, 2),
+        'num_classes': 10,
+        'loss': {'type': 'CrossEntropyLoss'},
+    }
+    losses = {
+        'uskd': {
+            'type': 'USKDLoss',
+            'student_taps': ['logits', 'model.layers.0'],
+        }
+    }
+    model = tiny.build(
+        {**swin, 'type': 'DistilledTimmClassifier', 'distill_losses': losses}
+    )
+    loss = model.distill_losses['uskd']
+    assert (loss.in_channels, loss.num_classes) == (12, 10)
+    log = model.loss(torch.randn(2, 3, 224, 224), tiny.batch(2)[1])
+    assert torch.isfinite(log['loss_uskd_weak'])
+
+
 def test_equal_channels_need_no_projection():
     channels = {'student_channels': 4, 'teacher_channels': 4}
     assert isinstance(MGDLoss(**TAPS, **channels).align, nn.Identity)
@@ -255,9 +289,7 @@ VIT_LOSSES = {
         },
         **tiny.nkd(),
     },
-    'MGD on tokens': features(
-        'MGDLoss', student_taps=LAYERS[-1], teacher_taps=LAYERS[-1]
-    ),
+    'MGD on tokens': features('MGDLoss', **VIT_TAPS),
     'USKD on the class token': {
         'feat': {
             'type': 'USKDLoss',
@@ -338,6 +370,48 @@ def test_sizes_are_measured_without_a_trace_on_the_student():
         assert torch.equal(model.state_dict()[key], value)
     loss = model.distill_losses['feat']
     assert (loss.student_channels, loss.teacher_channels) == (8, 16)
+
+
+def test_an_init_cfg_of_the_student_leaves_the_losses_alone():
+    init = {'type': 'TruncNormal', 'layer': ['Linear', 'Conv2d'], 'std': 9.0}
+    student = {**tiny.vit(), 'init_cfg': init}
+    states = []
+    for losses in (None, features('MGDLoss')):
+        torch.manual_seed(0)
+        config = student
+        if losses is not None:
+            losses = {'feat': {**losses['feat'], **VIT_TAPS}}
+            teacher = tiny.teacher(tiny.vit(dims=24))
+            config = tiny.distilled(student, teacher, losses)
+        model = tiny.build(config)
+        model.init_weights()
+        states.append(model.state_dict())
+        if losses is not None:
+            weight = model.distill_losses['feat'].generation[0].weight
+            assert weight.std() < 1  # the loss's own initialisation
+    for state in states[1:]:
+        for key, value in states[0].items():
+            assert torch.equal(state[key], value), key
+
+
+def test_measuring_downloads_nothing(monkeypatch):
+    asked = []
+    create = timm.models.create_model
+
+    def create_model(*args, pretrained=False, **kwargs):
+        asked.append(pretrained)
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(timm.models, 'create_model', create_model)
+    teacher = {
+        'type': 'TimmClassifier',
+        'model_name': 'resnet18',
+        'pretrained': True,
+    }
+    losses = features('MGDLoss', teacher_taps='model.layer4')
+    model = tiny.build(tiny.distilled(None, tiny.teacher(teacher), losses))
+    assert model.distill_losses['feat'].teacher_channels == 512
+    assert asked == [False]
 
 
 def test_declared_sizes_build_no_teacher(monkeypatch):

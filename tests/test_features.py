@@ -37,12 +37,40 @@ def test_every_form_of_features_is_a_map(output):
     assert channels_of(output) == 3
 
 
+def test_the_images_tell_the_shape_of_a_grid():
+    for height, width in ((14, 16), (12, 14), (7, 9), (9, 7)):
+        for extra in range(3):
+            tokens = torch.randn(2, height * width + extra, 3)
+            size = (16 * height, 16 * width)
+            expected = tokens[:, extra:].transpose(1, 2)
+            actual = as_map(tokens, size)
+            assert actual.shape[2:] == (height, width)
+            assert torch.equal(actual.flatten(2), expected)
+            vector = as_vector(tokens, size)
+            wanted = tokens[:, 0] if extra else tokens.mean(dim=1)
+            torch.testing.assert_close(vector, wanted)
+    with pytest.raises(ValueError, match=r'\(224, 256\) images.*196 tokens'):
+        as_map(torch.randn(2, 196, 3), (224, 256))
+
+
+def test_maps_with_channels_last_are_turned():
+    last = MAP.permute(0, 2, 3, 1)
+    assert torch.equal(as_map(last), MAP)
+    assert channels_of(last) == 3
+    wide = torch.randn(2, 5, 2, 4)
+    assert as_map(wide, (64, 128)) is wide
+    turned = as_map(wide.permute(0, 2, 3, 1), (64, 128))
+    assert torch.equal(turned, wide)
+    odd = torch.randn(2, 5, 3, 4)  # images that were padded
+    assert as_map(odd, (65, 120)) is odd
+
+
 def test_a_grid_that_is_not_square_needs_its_size():
     wide = MAP[:, :, :2]  # 2x4
     tokens = wide.flatten(2).transpose(1, 2)
     assert torch.equal(as_map((tokens, (2, 4))), wide)
     assert torch.equal(as_map((tokens, torch.Size([2, 4]))), wide)
-    with pytest.raises(ValueError, match='square grid.*got 8 tokens'):
+    with pytest.raises(ValueError, match='square images.*got 8 tokens'):
         as_map(tokens)
     assert torch.equal(as_vector((tokens, (2, 4))), tokens.mean(dim=1))
 
@@ -74,7 +102,7 @@ def test_squared_errors_are_summed_a_sample_in_float32():
         (((4, 4),), TypeError, 'put out tuple without'),
         (torch.zeros(3), ValueError, r'\(N, C\), but got \(3,\)'),
         (torch.zeros(2, 3), ValueError, r'height and width.*before the pool'),
-        (torch.zeros(2, 13, 3), ValueError, 'square grid.*13 tokens'),
+        (torch.zeros(2, 13, 3), ValueError, 'square images.*13 tokens'),
     ],
 )
 def test_what_is_no_map_is_refused(output, error, message):

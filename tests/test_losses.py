@@ -9,6 +9,7 @@ from mmnkd import functional
 from mmnkd.losses import (
     DistillLoss,
     FeatureLoss,
+    MeasuredLoss,
     NKDLoss,
     TeacherLogitsLoss,
     TFNKDLoss,
@@ -40,7 +41,7 @@ def total(result):
 
 
 def test_every_loss_of_the_folder_is_in_the_root_registry():
-    bases = {DistillLoss, TeacherLogitsLoss, FeatureLoss}
+    bases = {DistillLoss, TeacherLogitsLoss, MeasuredLoss, FeatureLoss}
     found = {
         name
         for name in mmnkd.losses.__all__

@@ -3,12 +3,12 @@
 import copy
 import json
 import pickle
+import time
 
 import pytest
 import tiny
 import torch
 from mmengine.logging import MessageHub
-from mmengine.registry import PARAM_SCHEDULERS
 
 from mmnkd.losses import NKDLoss
 from mmnkd.schedule import WeightSchedule
@@ -20,10 +20,12 @@ STEPS = {'type': 'MultiStepLR', 'milestones': [2, 3], 'gamma': 0.1}
 @pytest.fixture
 def runner_at():
     """Return a function that tells how far a training is."""
-    hub = MessageHub.get_instance('schedule')
+    hub = MessageHub.get_instance(f'schedule_{time.time_ns()}')
 
     def at(epoch, iteration=0, **more):
-        hub.update_info_dict({'epoch': epoch, 'iter': iteration, **more})
+        stage = {'loop_stage': 'train'}
+        info = {'epoch': epoch, 'iter': iteration, **stage, **more}
+        hub.update_info_dict(info)
 
     at(0)
     return at
@@ -44,24 +46,38 @@ def test_dkd_warms_up_over_epochs_as_its_authors_code_does(runner_at):
     assert actual == pytest.approx(expected)
 
 
-@pytest.mark.parametrize('configs', [WARM_UP, STEPS, [WARM_UP, STEPS]])
-def test_factors_are_the_learning_rates_of_the_same_scheduler(
-    configs, runner_at
-):
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    several = configs if isinstance(configs, list) else [configs]
-    schedulers = [
-        PARAM_SCHEDULERS.build({**config, 'optimizer': optimizer})
-        for config in several
-    ]
-    expected = []
-    for _ in range(6):
-        expected.append(optimizer.param_groups[0]['lr'])
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
-    actual = factors(WeightSchedule(configs), runner_at, range(6))
-    assert actual == pytest.approx(expected)
+@pytest.mark.parametrize(
+    'configs',
+    [
+        WARM_UP,
+        STEPS,
+        [WARM_UP, STEPS],
+        {'type': 'CosineAnnealingLR', 'eta_min': 0.1},
+        {'type': 'LinearLR', 'start_factor': 1.0, 'end_factor': 0.2},
+        {'type': 'PolyLR', 'power': 2, 'by_epoch': False},
+        {'type': 'CosineAnnealingLR', 'convert_to_iter_based': True},
+    ],
+)
+def test_factors_are_the_learning_rates_of_a_runner(configs, tmp_path):
+    run = tiny.runner(
+        tiny.resnet(),
+        tmp_path,
+        epochs=6,
+        param_scheduler=configs,
+        optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 1.0}},
+    )
+    schedule, rates, factors = WeightSchedule(configs), [], []
+
+    def loss(*args):
+        rates.append(run.optim_wrapper.param_groups[0]['lr'])
+        factors.append(schedule.factor())
+        return {'loss': run.model.head.fc.weight.sum() * 0}
+
+    run.model.loss = loss
+    run.train()
+    assert len(rates) == 24
+    assert factors == pytest.approx(rates)
+    assert len(set(rates)) > 1
 
 
 def test_schedules_count_iterations_too(runner_at):
@@ -96,9 +112,12 @@ def test_a_resumed_or_repeated_training_has_the_factor_of_its_epoch(runner_at):
         assert copied.factor() == pytest.approx(0.1)
 
 
-def test_without_a_runner_it_is_the_first_factor():
-    MessageHub.get_instance('no runner')
-    assert WeightSchedule(WARM_UP).factor() == 0.25
+def test_without_a_runner_that_trains_it_is_the_first_factor(runner_at):
+    schedule = WeightSchedule(WARM_UP)
+    runner_at(epoch=3)
+    assert schedule.factor() == 1
+    MessageHub.get_current_instance().pop_info('loop_stage')
+    assert schedule.factor() == 0.25
 
 
 @pytest.mark.parametrize(
@@ -110,6 +129,12 @@ def test_without_a_runner_it_is_the_first_factor():
         ({'type': 'NoSuchLR'}, ValueError, 'NoSuchLR'),
         ({'type': 'LinearLR', 'stop': 3}, ValueError, 'stop'),
         ({**WARM_UP, 'end': 0}, ValueError, 'end should be larger'),
+        ({'type': 'LinearMomentum'}, ValueError, 'got LinearMomentum'),
+        (
+            {'type': 'ReduceOnPlateauLR', 'monitor': 'loss'},
+            ValueError,
+            'got ReduceOnPlateauLR',
+        ),
     ],
 )
 def test_schedules_that_can_not_be_built_are_refused(config, error, message):
@@ -130,13 +155,14 @@ LOG_ALL = {
 }
 
 
-def test_a_logged_factor_is_never_summed():
-    losses = {'loss_nkd': {'type': 'NKDLoss', 'weight_schedule': STEPS}}
+@pytest.mark.parametrize('name', ['loss_nkd', 'nkd_loss', 'loss'])
+def test_a_logged_factor_is_never_summed(name):
+    losses = {name: {'type': 'NKDLoss', 'weight_schedule': STEPS}}
     model = tiny.build(tiny.distilled(losses=losses))
     log = model.loss(*tiny.batch())
-    assert log.pop('weight_nkd') == 1
-    assert all('loss' in key for key in log)
-    total, _ = model.parse_losses({**log, 'weight_nkd': torch.tensor(1.0)})
+    (factor,) = (key for key in log if 'weight' in key)
+    total, _ = model.parse_losses(log)
+    assert log.pop(factor) == 1
     torch.testing.assert_close(total, sum(log.values()))
 
 
@@ -162,7 +188,7 @@ def test_losses_of_a_training_follow_their_schedules(tmp_path):
     expected = [2 * w * value for w, value in zip(weights, plain)]
     assert eased == pytest.approx(expected, rel=1e-5)
     own = logged(tmp_path, 'weight_student')
-    assert own == pytest.approx([0.5] * 8 + [0.05] * 4)
+    assert own == pytest.approx([1.0] * 8 + [0.1] * 4)
 
 
 def test_a_resumed_training_goes_on_with_its_schedule(tmp_path):

@@ -68,6 +68,25 @@ def test_an_output_that_is_overwritten_in_place_is_an_error():
     assert outputs['1'].min() == 0
 
 
+class Tuple(nn.Module):
+    def forward(self, x):
+        return {'all': [(x * 2, 7)]}
+
+
+class First(nn.Module):
+    def forward(self, output):
+        return output['all'][0][0].relu_()
+
+
+def test_a_tensor_inside_an_output_is_watched_too():
+    model = nn.Sequential(Tuple(), First())
+    with (
+        pytest.raises(RuntimeError, match=r"tap '0' to last.*in place"),
+        recorded(model, ['0']),
+    ):
+        model(torch.randn(5, 3))
+
+
 def test_a_tap_without_a_gradient_is_an_error():
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     images = torch.randn(5, 3, requires_grad=True)

@@ -74,11 +74,16 @@ def dist_loss(
     return reduce_loss(temperature**2 * relations, reduction)
 
 
-def _pearson(a: Tensor, b: Tensor, dim: int) -> Tensor:
-    a = a - a.mean(dim=dim, keepdim=True)
-    b = b - b.mean(dim=dim, keepdim=True)
+def _pearson(s: Tensor, t: Tensor, dim: int) -> Tensor:
+    a = s - s.mean(dim=dim, keepdim=True)
+    b = t - t.mean(dim=dim, keepdim=True)
     norms = torch.linalg.vector_norm(a, dim=dim)
+    # A student that is uniform but for rounding (a head that starts at 0) has
+    # a correlation of 0, and a gradient of up to 1e8: it gets none.
+    rounding = torch.finfo(s.dtype).eps * torch.linalg.vector_norm(s, dim=dim)
+    varies = norms > rounding
     norms = norms * torch.linalg.vector_norm(b, dim=dim)
     # 1e-8 as in the authors' code: it makes the correlation of what hardly
     # varies (a class without probability in the whole batch) 0.
-    return (a * b).sum(dim=dim) / (norms + 1e-8)
+    correlation = (a * b).sum(dim=dim) / (norms + 1e-8)
+    return torch.where(varies, correlation, torch.zeros_like(correlation))

@@ -7,7 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_not_negative, check_positive, check_target
-from .tensors import drop, reduce_loss, student_and_teacher, target_index
+from .tensors import (
+    drop,
+    kl_divergence,
+    reduce_loss,
+    student_and_teacher,
+    target_index,
+)
 
 __all__ = ['dkd_loss', 'dkd_terms']
 
@@ -117,8 +123,10 @@ def dkd_terms(
 
     index = target_index(target)
     student, teacher = student / temperature, teacher / temperature
-    binary = _kl(_log_binary(student, index), _log_binary(teacher, index))
-    others = _kl(
+    binary = kl_divergence(
+        _log_binary(student, index), _log_binary(teacher, index)
+    )
+    others = kl_divergence(
         F.log_softmax(drop(student, index), dim=1),
         F.log_softmax(drop(teacher, index), dim=1),
     )
@@ -130,8 +138,3 @@ def _log_binary(logits: Tensor, index: Tensor) -> Tensor:
     others = drop(logits, index).logsumexp(dim=1, keepdim=True)
     pair = torch.cat([logits.gather(1, index), others], dim=1)
     return F.log_softmax(pair, dim=1)
-
-
-def _kl(log_s: Tensor, log_t: Tensor) -> Tensor:
-    divergence = F.kl_div(log_s, log_t, reduction='none', log_target=True)
-    return divergence.sum(dim=1)

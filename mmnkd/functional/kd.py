@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_positive
-from .tensors import reduce_loss, student_and_teacher
+from .tensors import kl_divergence, reduce_loss, student_and_teacher
 
 __all__ = ['kd_loss']
 
@@ -57,5 +57,5 @@ def kd_loss(
     check_positive('temperature', temperature)
     log_s = F.log_softmax(student / temperature, dim=1)
     log_t = F.log_softmax(teacher / temperature, dim=1)
-    divergence = F.kl_div(log_s, log_t, reduction='none', log_target=True)
-    return reduce_loss(temperature**2 * divergence.sum(dim=1), reduction)
+    divergence = kl_divergence(log_s, log_t)
+    return reduce_loss(temperature**2 * divergence, reduction)

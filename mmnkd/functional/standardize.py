@@ -44,13 +44,10 @@ def standardize(logits: Tensor) -> Tensor:
     """
     check_logits('logits', logits)
     logits = at_least_float32(logits)
+    logits = logits - logits[:, :1].detach()  # equal logits: exact zeros
     centred = logits - logits.mean(dim=1, keepdim=True)
     variance = centred.square().sum(dim=1, keepdim=True)
     variance = variance / (logits.shape[1] - 1)
-    # What rounding leaves of a row of equal logits is no spread.
-    rounding = torch.finfo(logits.dtype).eps * logits.detach().abs().amax(
-        dim=1, keepdim=True
-    )
-    varies = variance > rounding.square()
+    varies = variance > 0
     scale = torch.where(varies, variance, torch.ones_like(variance)).rsqrt()
     return torch.where(varies, centred * scale, torch.zeros_like(centred))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_logits, check_reduction, check_same_shape
@@ -10,6 +11,7 @@ from ..checks import check_logits, check_reduction, check_same_shape
 __all__ = [
     'at_least_float32',
     'drop',
+    'kl_divergence',
     'labels_of',
     'reduce_loss',
     'student_and_teacher',
@@ -67,6 +69,12 @@ def drop(logits: Tensor, index: Tensor) -> Tensor:
     NaN, and a softmax of dropped classes only has a gradient.
     """
     return logits.scatter(1, index, torch.finfo(logits.dtype).min)
+
+
+def kl_divergence(log_s: Tensor, log_t: Tensor) -> Tensor:
+    """Return (N,) divergences of the student's log-probabilities."""
+    divergence = F.kl_div(log_s, log_t, reduction='none', log_target=True)
+    return divergence.sum(dim=1)
 
 
 def reduce_loss(per_sample: Tensor, reduction: str) -> Tensor:

@@ -7,13 +7,10 @@ can be imported from here, because its file is there.
 import importlib
 import pkgutil
 
-from .base import DistillLoss, FeatureLoss, TeacherLogitsLoss
-
-__all__ = ['DistillLoss', 'FeatureLoss', 'TeacherLogitsLoss']
+__all__: list[str] = []
 
 for _file in pkgutil.iter_modules(__path__):
     _module = importlib.import_module(f'{__name__}.{_file.name}')
-    for _name in _module.__all__:
+    for _name in getattr(_module, '__all__', ()):
         globals()[_name] = getattr(_module, _name)
-        if _name not in __all__:
-            __all__.append(_name)
+        __all__ += [_name]

@@ -20,12 +20,12 @@ from ..checks import (
     check_positive,
     check_reduction,
 )
-from ..features import channels_of
+from ..features import ImageSize, as_map, channels_of, check_declared
 from ..functional import reduce_loss, standardize
 from ..schedule import Schedule, WeightSchedule
 from ..taps import Taps
 
-__all__ = ['DistillLoss', 'FeatureLoss', 'TeacherLogitsLoss']
+__all__ = ['DistillLoss', 'FeatureLoss', 'MeasuredLoss', 'TeacherLogitsLoss']
 
 TapNames = Union[str, Sequence[str]]
 
@@ -56,6 +56,7 @@ class DistillLoss(nn.Module):
 
     student_taps: TapNames = 'logits'
     teacher_taps: Optional[TapNames] = 'logits'
+    current_image_size: ImageSize = None  # told before each forward
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class DistillLoss(nn.Module):
         """Show the settings of this loss."""
         shown = {k: v for k, v in vars(self).items() if k[0] != '_'}
         shown.pop('training')
+        shown.pop('current_image_size', None)
         if self.weight_schedule is None:
             shown.pop('weight_schedule')
         return ', '.join(f'{key}={value!r}' for key, value in shown.items())
@@ -136,12 +138,64 @@ class TeacherLogitsLoss(DistillLoss):
         return student, teacher
 
 
-class FeatureLoss(DistillLoss):
+class MeasuredLoss(DistillLoss):
+    """Make parameters whose sizes are those of what the taps put out.
+
+    A subclass makes them in :meth:`build`, which is called when the sizes are
+    known: at once where all are given, else after a forward of the networks
+    on one blank image.
+
+    Args:
+        sizes: Sizes by name, each a count or None to measure; they become
+            attributes.
+        **kwargs: See :class:`DistillLoss`.
+
+    Raises:
+        ValueError, TypeError: Sizes that aren't counts, or as
+            :class:`DistillLoss`.
+    """
+
+    def __init__(
+        self, sizes: Mapping[str, Optional[int]], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._sizes = tuple(sizes)
+        for name, size in sizes.items():
+            check_count(name, size)
+            setattr(self, name, size)
+        if not self.needs_dry_run:
+            self.build()
+
+    @property
+    def needs_dry_run(self) -> bool:
+        """Tell whether :meth:`measure` is still to be called."""
+        return any(getattr(self, name) is None for name in self._sizes)
+
+    def measure(self, student: Any, teacher: Any) -> None:
+        """Read the sizes off the outputs of a dry run, and build.
+
+        Args:
+            student: What :meth:`forward` will get, of one image.
+            teacher: Likewise.
+        """
+        for name, size in self.sizes(student, teacher).items():
+            if getattr(self, name) is None:
+                setattr(self, name, size)
+        self.build()
+
+    def sizes(self, student: Any, teacher: Any) -> dict[str, int]:
+        """Return the sizes by name, see :meth:`measure`."""
+        raise NotImplementedError
+
+    def build(self) -> None:
+        """Make the parameters."""
+        raise NotImplementedError
+
+
+class FeatureLoss(MeasuredLoss):
     """Compare features of the student, projected, with the teacher's.
 
-    A subclass makes its parameters in :meth:`build`, which is called when the
-    channels are known: at once where both are given, else after a forward of
-    both networks on one blank image.
+    A subclass makes its parameters in :meth:`build`.
 
     Args:
         student_taps: The student's sub-module(s) to read.
@@ -152,9 +206,11 @@ class FeatureLoss(DistillLoss):
         **kwargs: See :class:`DistillLoss`.
 
     Raises:
-        ValueError, TypeError: Channels that aren't counts, or as
-            :class:`DistillLoss`.
+        ValueError, TypeError: As :class:`MeasuredLoss`.
     """
+
+    student_channels: int
+    teacher_channels: int
 
     def __init__(
         self,
@@ -166,35 +222,30 @@ class FeatureLoss(DistillLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            student_taps=student_taps, teacher_taps=teacher_taps, **kwargs
+            {
+                'student_channels': student_channels,
+                'teacher_channels': teacher_channels,
+            },
+            student_taps=student_taps,
+            teacher_taps=teacher_taps,
+            **kwargs,
         )
-        check_count('student_channels', student_channels)
-        check_count('teacher_channels', teacher_channels)
-        self.student_channels = student_channels
-        self.teacher_channels = teacher_channels
-        if student_channels and teacher_channels:
-            self.build(student_channels, teacher_channels)
 
-    @property
-    def needs_dry_run(self) -> bool:
-        """Tell whether :meth:`measure` is still to be called."""
-        return not (self.student_channels and self.teacher_channels)
+    def sizes(self, student: Any, teacher: Any) -> dict[str, int]:
+        """Return the channels of both."""
+        if not isinstance(self.student_taps, str):
+            student = student[0]
+        if not isinstance(self.teacher_taps, str):
+            teacher = teacher[0]
+        return {
+            'student_channels': channels_of(student, self.current_image_size),
+            'teacher_channels': channels_of(teacher, self.current_image_size),
+        }
 
-    def measure(self, student: Any, teacher: Any) -> None:
-        """Read the channels off the outputs of a dry run, and build.
-
-        Args:
-            student: What :meth:`forward` will get, of one image.
-            teacher: Likewise.
-        """
-        self.student_channels = self.student_channels or channels_of(
-            student if isinstance(self.student_taps, str) else student[0]
-        )
-        self.teacher_channels = self.teacher_channels or channels_of(
-            teacher if isinstance(self.teacher_taps, str) else teacher[0]
-        )
-        self.build(self.student_channels, self.teacher_channels)
-
-    def build(self, student_channels: int, teacher_channels: int) -> None:
-        """Make the parameters."""
-        raise NotImplementedError
+    def maps(self, student: Any, teacher: Any) -> tuple[Tensor, Tensor]:
+        """Return the features as maps (N, C, H, W) of the known channels."""
+        student_map = as_map(student, self.current_image_size)
+        teacher_map = as_map(teacher, self.current_image_size)
+        check_declared('student_channels', self.student_channels, student_map)
+        check_declared('teacher_channels', self.teacher_channels, teacher_map)
+        return student_map, teacher_map

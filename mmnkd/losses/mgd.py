@@ -9,12 +9,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..checks import check_not_negative, check_share
-from ..features import (
-    as_map,
-    check_declared,
-    check_same_grid,
-    squared_error,
-)
+from ..features import check_same_grid, squared_error
 from .base import FeatureLoss
 
 __all__ = ['MGDLoss']
@@ -54,18 +49,18 @@ class MGDLoss(FeatureLoss):
         self.alpha = alpha
         self.mask_ratio = mask_ratio
 
-    def build(self, student_channels: int, teacher_channels: int) -> None:
+    def build(self) -> None:
         """Make the projection and the generator."""
         self.align: nn.Module = nn.Identity()
-        if student_channels != teacher_channels:
-            self.align = nn.Conv2d(student_channels, teacher_channels, 1)
-        self.generation = generator(teacher_channels)
+        if self.student_channels != self.teacher_channels:
+            self.align = nn.Conv2d(
+                self.student_channels, self.teacher_channels, 1
+            )
+        self.generation = generator(self.teacher_channels)
 
     def forward(self, student: Any, teacher: Any, target: Any) -> Tensor:
         """Return the loss; `target` is not used."""
-        student, teacher = as_map(student), as_map(teacher)
-        check_declared('student_channels', self.student_channels, student)
-        check_declared('teacher_channels', self.teacher_channels, teacher)
+        student, teacher = self.maps(student, teacher)
         check_same_grid(student, teacher)
         aligned = self.align(student)
         noise = torch.rand(*aligned.shape[:2], 1, 1, device=aligned.device)

@@ -9,7 +9,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..checks import check_not_negative
-from ..features import as_map, as_vector, check_declared, squared_error
+from ..features import squared_error
 from .base import FeatureLoss
 
 __all__ = ['SRRLLoss']
@@ -65,14 +65,14 @@ class SRRLLoss(FeatureLoss):
         self.alpha = alpha
         self.beta = beta
 
-    def build(self, student_channels: int, teacher_channels: int) -> None:
+    def build(self) -> None:
         """Make the connector."""
         convolution = nn.Conv2d(
-            student_channels, teacher_channels, 1, bias=False
+            self.student_channels, self.teacher_channels, 1, bias=False
         )
         nn.init.kaiming_normal_(convolution.weight, mode='fan_out')
         self.connector = nn.Sequential(
-            convolution, nn.BatchNorm2d(teacher_channels), nn.ReLU()
+            convolution, nn.BatchNorm2d(self.teacher_channels), nn.ReLU()
         )
 
     def forward(
@@ -80,11 +80,9 @@ class SRRLLoss(FeatureLoss):
     ) -> dict[str, Tensor]:
         """Return the terms, logged as `features` and `logits`."""
         features_teacher, logits_teacher, weight, bias = teacher
-        features = as_map(student)
-        check_declared('student_channels', self.student_channels, features)
-        aligned = as_vector(self.connector(features))
-        wanted = as_vector(features_teacher)
-        check_declared('teacher_channels', self.teacher_channels, wanted)
+        features, wanted = self.maps(student, features_teacher)
+        aligned = self.connector(features).mean(dim=(2, 3))
+        wanted = wanted.mean(dim=(2, 3))
         logits = F.linear(aligned, weight, bias)
         return self.weighted(
             {

@@ -9,15 +9,15 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from .. import functional as F
-from ..checks import check_count, check_not_negative
+from ..checks import check_not_negative
 from ..features import as_map, as_vector, channels_of, check_declared, patches
-from .base import DistillLoss
+from .base import MeasuredLoss
 
 __all__ = ['USKDLoss']
 
 
 @MODELS.register_module()
-class USKDLoss(DistillLoss):
+class USKDLoss(MeasuredLoss):
     """Distil a student from itself by universal self-KD (USKD).
 
     See :func:`mmnkd.functional.uskd_loss` for the equation. The weak head is
@@ -33,16 +33,18 @@ class USKDLoss(DistillLoss):
         alpha: Weight of the target term.
         beta: Weight of the non-target term.
         mu: Weight of the weak head's own loss.
-        norm: Normalise the feature by a LayerNorm first, as Swin does with
-            the output of a stage.
+        norm: Normalise each patch by a LayerNorm before the mean, as Swin
+            does with the output of a stage (a class token has no part).
         **kwargs: See :class:`DistillLoss`.
 
     Raises:
         ValueError, TypeError: The taps aren't two, a count isn't one, or as
-            :class:`DistillLoss`.
+            :class:`MeasuredLoss`.
     """
 
     teacher_taps = None
+    in_channels: int
+    num_classes: int
 
     def __init__(
         self,
@@ -56,52 +58,46 @@ class USKDLoss(DistillLoss):
         norm: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(student_taps=student_taps, **kwargs)
         if isinstance(student_taps, str) or len(student_taps) != 2:
             raise ValueError(
                 "Expected `student_taps` of USKD to be ['logits', a "
                 "sub-module in the student's middle], but got "
                 f'{student_taps!r}.'
             )
-        check_count('in_channels', in_channels)
-        check_count('num_classes', num_classes)
+        self.norm = norm  # build() reads it
+        super().__init__(
+            {'in_channels': in_channels, 'num_classes': num_classes},
+            student_taps=student_taps,
+            **kwargs,
+        )
         for name, weight in (('alpha', alpha), ('beta', beta), ('mu', mu)):
             check_not_negative(name, weight)
-        self.in_channels = in_channels
-        self.num_classes = num_classes
         self.alpha = alpha
         self.beta = beta
         self.mu = mu
-        self.norm = norm
-        if in_channels and num_classes:
-            self.build(in_channels, num_classes)
 
-    @property
-    def needs_dry_run(self) -> bool:
-        """Tell whether :meth:`measure` is still to be called."""
-        return not (self.in_channels and self.num_classes)
-
-    def measure(self, student: tuple[Tensor, Any], teacher: None) -> None:
-        """Read the channels off the outputs of a dry run, and build."""
+    def sizes(self, student: tuple[Tensor, Any], teacher: None) -> dict:
+        """Return the channels of the middle and the classes."""
         logits, middle = student
-        self.in_channels = self.in_channels or channels_of(middle)
-        self.num_classes = self.num_classes or logits.shape[1]
-        self.build(self.in_channels, self.num_classes)
+        channels = channels_of(middle, self.current_image_size)
+        return {'in_channels': channels, 'num_classes': logits.shape[1]}
 
-    def build(self, in_channels: int, num_classes: int) -> None:
+    def build(self) -> None:
         """Make the weak head."""
+        self.pre_norm: nn.Module = nn.Identity()
         if self.norm:
-            self.pre_norm = nn.LayerNorm(in_channels)
-        self.weak_head = nn.Linear(in_channels, num_classes)
+            self.pre_norm = nn.LayerNorm(self.in_channels)
+        self.weak_head = nn.Linear(self.in_channels, self.num_classes)
 
     def forward(
         self, student: tuple[Tensor, Any], teacher: None, target: Tensor
     ) -> dict[str, Tensor]:
         """Return the terms, logged as `target`, `nontarget` and `weak`."""
         logits, middle = student
-        check_declared('num_classes', self.weak_head.out_features, logits)
-        feature = as_map(middle) if self.norm else as_vector(middle)
-        check_declared('in_channels', self.weak_head.in_features, feature)
+        check_declared('num_classes', self.num_classes, logits)
+        get = as_map if self.norm else as_vector
+        feature = get(middle, self.current_image_size)
+        check_declared('in_channels', self.in_channels, feature)
         if self.norm:
             feature = self.pre_norm(patches(feature)).mean(dim=1)
         terms = F.uskd_terms(

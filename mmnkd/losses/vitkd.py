@@ -10,13 +10,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..checks import check_not_negative, check_positive, check_share
-from ..features import (
-    as_map,
-    check_declared,
-    check_same_grid,
-    patches,
-    squared_error,
-)
+from ..features import check_same_grid, patches, squared_error
 from .base import FeatureLoss
 from .mgd import generator
 
@@ -89,57 +83,51 @@ class ViTKDLoss(FeatureLoss):
         self.beta = beta
         self.mask_ratio = mask_ratio
 
-    def build(self, student_channels: int, teacher_channels: int) -> None:
+    def build(self) -> None:
         """Make the projections, the learned token and the generator."""
 
         def align() -> nn.Module:
-            if student_channels == teacher_channels:
+            if self.student_channels == self.teacher_channels:
                 return nn.Identity()
-            return nn.Linear(student_channels, teacher_channels)
+            return nn.Linear(self.student_channels, self.teacher_channels)
 
         low_layers = len(self.student_taps) - 1
         self.align_low = nn.ModuleList(align() for _ in range(low_layers))
         self.align_high = align()
-        self.mask_token = nn.Parameter(torch.zeros(1, 1, teacher_channels))
-        self.generation = generator(teacher_channels)
+        token = torch.zeros(1, 1, self.teacher_channels)
+        self.mask_token = nn.Parameter(token)
+        self.generation = generator(self.teacher_channels)
 
     def forward(
         self, student: tuple, teacher: tuple, target: Any
     ) -> dict[str, Tensor]:
         """Return the terms, logged as `mimicking` and `generation`."""
-        students = [as_map(x) for x in student]
-        teachers = [as_map(x) for x in teacher]
-        for s, t in zip(students, teachers):
-            check_declared('student_channels', self.student_channels, s)
-            check_declared('teacher_channels', self.teacher_channels, t)
+        pairs = [self.maps(s, t) for s, t in zip(student, teacher)]
+        for s, t in pairs:
             check_same_grid(s, t)
-        *low_s, high_s = students
-        *low_t, high_t = teachers
+        *low, (high_s, high_t) = pairs
         noise = torch.rand(
             len(high_s), high_s[0, 0].numel(), device=high_s.device
         )
         return self.weighted(
             {
-                'mimicking': self.mimicking(low_s, low_t),
+                'mimicking': self.mimicking(low),
                 'generation': self.generated(high_s, high_t, noise),
             }
         )
 
-    def mimicking(
-        self, student: list[Tensor], teacher: list[Tensor]
-    ) -> Tensor:
+    def mimicking(self, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Compute the term of the low layers.
 
         Args:
-            student: (N, C, H, W) features of each layer.
-            teacher: Likewise.
+            pairs: (N, C, H, W) features of student and teacher, by layer.
 
         Returns:
             (N,).
         """
         errors = [
             squared_error(align(patches(s)), patches(t))
-            for align, s, t in zip(self.align_low, student, teacher)
+            for align, (s, t) in zip(self.align_low, pairs)
         ]
         return self.alpha * torch.stack(errors).sum(dim=0)
 
