@@ -9,6 +9,12 @@ from typing import Optional
 import torch
 from torch import Tensor
 
+_NO_NAMES = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.VAR_POSITIONAL,
+    inspect.Parameter.VAR_KEYWORD,
+)
+
 
 def check_logits(name: str, logits: Tensor) -> None:
     """Expect (N, C) of a floating dtype, N >= 1 and C >= 2."""
@@ -136,34 +142,47 @@ def check_count(name: str, value: Optional[int]) -> None:
 
 
 def check_arguments(owner: type, given: Iterable[str], place: str) -> None:
-    """Expect names that the constructor of `owner` takes.
+    """Expect names that the constructor of `owner` takes, and all it needs.
 
     Of a class outside mmnkd that takes any name nothing is known.
     """
     known = _arguments(owner)
-    unknown = sorted(set(given) - known - {'type', '_scope_'})
-    if known and unknown:
-        raise TypeError(
-            f'Expected `{place}` to have arguments of {owner.__name__}, '
-            f'{sorted(known)}, but got {unknown}.'
-        )
+    given = set(given) - {'type', '_scope_'}
+    unknown = sorted(given - known.keys())
+    missing = sorted(
+        name for name, needed in known.items() if needed and name not in given
+    )
+    if not known or not (unknown or missing):
+        return
+    came = [f'unknown: {unknown}'] * bool(unknown)
+    came += [f'missing: {missing}'] * bool(missing)
+    raise TypeError(
+        f'Expected `{place}` to have arguments of {owner.__name__}, '
+        f'{sorted(known)}, but got {"; ".join(came)}.'
+    )
 
 
-def _arguments(owner: type) -> set[str]:
-    """Return a constructor's arguments, through mmnkd's own **kwargs."""
-    known: set[str] = set()
+def _arguments(owner: type) -> dict[str, bool]:
+    """Return a constructor's arguments, and whether each is needed.
+
+    Those that mmnkd's own classes pass on by ``**kwargs`` are followed.
+    """
+    known: dict[str, bool] = {}
     for cls in owner.__mro__:
         if '__init__' not in vars(cls):
             continue
         parameters = inspect.signature(vars(cls)['__init__']).parameters
-        any_name = inspect.Parameter.VAR_KEYWORD
-        takes_any = any(p.kind is any_name for p in parameters.values())
+        kinds = {p.kind for p in parameters.values()}
+        takes_any = inspect.Parameter.VAR_KEYWORD in kinds
         if takes_any and not cls.__module__.startswith('mmnkd.'):
-            return set()
-        known |= {n for n, p in parameters.items() if p.kind is not any_name}
+            return {}
+        for name, parameter in list(parameters.items())[1:]:  # not self
+            if parameter.kind not in _NO_NAMES:
+                needed = parameter.default is inspect.Parameter.empty
+                known.setdefault(name, needed)
         if not takes_any:
             break
-    return known - {'self'}
+    return known
 
 
 def check_reduction(reduction: str) -> None:

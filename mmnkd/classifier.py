@@ -90,6 +90,7 @@ class DistillationMixin(BaseModel):
         logits_tap: Optional[str] = None,
         **kwargs: Any,
     ) -> None:
+        check_arguments(type(self), kwargs, 'model')
         super().__init__(*args, **kwargs)
         check_not_negative('student_loss_weight', student_loss_weight)
         self.student_loss_weight = student_loss_weight
@@ -230,8 +231,9 @@ class DistillationMixin(BaseModel):
             )
         if self.teacher is not None and not names:
             print_log(
-                f'No loss of {list(self.distill_losses)} reads anything of '
-                'the `teacher`: it will not be built.',
+                'No loss of `distill_losses` (got '
+                f'{list(self.distill_losses)}) reads anything of the '
+                '`teacher`: it will not be built.',
                 'current',
                 logging.WARNING,
             )

@@ -45,11 +45,12 @@ class TeacherEnsemble:
             )
         self.weights = []
         self.teachers = []
-        for teacher in teachers:
+        for number, teacher in enumerate(teachers):
+            place = f'teacher[{number}]'
             arguments = dict(teacher)
             weight = arguments.pop('weight', 1.0)
-            check_positive('teacher.weight', weight)
-            check_arguments(FrozenTeacher, arguments, 'teacher')
+            check_positive(f'{place}.weight', weight)
+            check_arguments(FrozenTeacher, arguments, place)
             self.weights.append(weight)
             self.teachers.append(FrozenTeacher(**arguments))
 
@@ -116,9 +117,9 @@ class TeacherEnsemble:
             name = ''
         if not name:
             raise ValueError(
-                f'Expected a tap of {len(self.teachers)} teachers to have the '
-                "number of one in front, as in '0.backbone.layer4', but got "
-                f'{tap!r}.'
+                'Expected a tap of several teachers to have the number of '
+                f'one in front, 0 to {len(self.teachers) - 1} here, as in '
+                f"'0.backbone.layer4', but got {tap!r}."
             )
         return [(int(number), name)]
 

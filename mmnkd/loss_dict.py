@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any, Mapping, Optional
 
 import torch
@@ -219,9 +220,22 @@ def _build(name: str, config: Mapping[str, Any]) -> nn.Module:
         scope = config.get('_scope_')
         with MODELS.switch_scope_and_registry(scope) as registry:
             kind = registry.get(kind)
+    if kind is None:
+        losses = [key for key in MODELS.module_dict if key.endswith('Loss')]
+        near = difflib.get_close_matches(str(config.get('type')), losses)
+        raise ValueError(
+            f'Expected `distill_losses.{name}` to have the `type` of a '
+            f'registered loss, but got {config.get("type")!r}. Nearest: '
+            f'{near or losses}. The file of a loss of your own must be in '
+            '`custom_imports`.'
+        )
     if isinstance(kind, type):
         check_arguments(kind, config, f'distill_losses.{name}')
-    return MODELS.build(config)
+    try:
+        return MODELS.build(config)
+    except (TypeError, ValueError) as error:
+        message = f'In `distill_losses.{name}`: {error}'
+        raise type(error)(message) from error
 
 
 def _times(value: Any, factor: float) -> Any:

@@ -572,7 +572,7 @@ class Deaf(DistillLoss):
     [
         ({'type': 'NKDLoss'}, "'gamma'.*'loss_weight'.*'temperature'"),
         ({'type': TFNKDLoss}, "TFNKDLoss, .'loss_weight', 'reduction'"),
-        ({'type': 'MGDLoss', 'mask': 1}, "'mask_ratio'.*'student_taps'"),
+        ({'type': 'MGDLoss'}, "'mask_ratio'.*'student_taps'"),
     ],
 )
 def test_unknown_arguments_of_losses_list_the_known_ones(loss, known):
@@ -583,6 +583,33 @@ def test_unknown_arguments_of_losses_list_the_known_ones(loss, known):
         LossDict(losses)
 
 
+def test_missing_arguments_of_losses_are_named():
+    message = r"`distill_losses.uskd`.*USKDLoss.*missing: \['student_taps'\]"
+    with pytest.raises(TypeError, match=message):
+        LossDict({'uskd': {'type': 'USKDLoss'}})
+
+
+def test_bad_settings_of_losses_name_the_loss():
+    losses = {'a': {'type': 'KDLoss'}, 'b': {'type': 'KDLoss'}}
+    losses['b']['temperature'] = 0
+    with pytest.raises(ValueError, match='`distill_losses.b`.*temperature'):
+        LossDict(losses)
+
+
+def test_unknown_types_of_losses_name_the_nearest():
+    with pytest.raises(ValueError, match="'NDKLoss'.*Nearest: .'NKDLoss'"):
+        LossDict({'nkd': {'type': 'NDKLoss'}})
+    with pytest.raises(ValueError, match='but got None.*custom_imports'):
+        LossDict({'nkd': {'temperature': 4}})
+
+
+def test_unknown_arguments_of_the_model_list_the_known_ones():
+    config = {**tiny.distilled(), 'student_loss_wieght': 0.5}
+    message = "`model`.*'student_loss_weight'.*unknown: .'student_loss_wieg"
+    with pytest.raises(TypeError, match=message):
+        tiny.build(config)
+
+
 def test_arguments_of_classes_that_take_any_are_not_checked():
     assert isinstance(LossDict({'a': {'type': Deaf, 'x': 1}})['a'], Deaf)
 
@@ -590,7 +617,7 @@ def test_arguments_of_classes_that_take_any_are_not_checked():
 @pytest.mark.parametrize('form', [dict, lambda **x: [x, x]])
 def test_unknown_arguments_of_teachers_list_the_known_ones(form):
     options = form(**tiny.teacher(ckpt='x.pth'))
-    message = r"`teacher`.*FrozenTeacher, \['checkpoint', .*\['ckpt'\]"
+    message = r"`teacher(.0.)?`.*FrozenTeacher, \['checkpoint', .*\['ckpt'\]"
     with pytest.raises(TypeError, match=message):
         tiny.build(tiny.distilled(teacher_options=options))
 

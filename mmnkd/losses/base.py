@@ -156,7 +156,7 @@ class MeasuredLoss(DistillLoss):
     """
 
     def __init__(
-        self, sizes: Mapping[str, Optional[int]], **kwargs: Any
+        self, sizes: Mapping[str, Optional[int]], /, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self._sizes = tuple(sizes)
