@@ -44,7 +44,7 @@ class WeightSchedule:
                 f'but got {schedulers!r}.'
             )
         self.schedulers = [dict(config) for config in given]
-        self._build({})  # what is wrong is wrong now
+        self._try()
         self._built: Optional[tuple[Any, list]] = None
         self._steps = {True: 0, False: 0}  # by epoch, by iteration
 
@@ -76,6 +76,24 @@ class WeightSchedule:
         self._steps = now
         return optimizer.param_groups[0]['lr']
 
+    def _try(self) -> None:
+        """Find out now what would go wrong in the training."""
+        try:
+            _, schedulers = self._build({})
+            for scheduler in schedulers:
+                scheduler.step()
+        except ZeroDivisionError as error:
+            raise ValueError(
+                'Expected `weight_schedule` to be above 0 while it changes, '
+                'as the factors of mmengine are multiplied, but got '
+                f'{self.schedulers}. Start at 0.001, say.'
+            ) from error
+        except (TypeError, ValueError, KeyError, AssertionError) as error:
+            raise ValueError(
+                'Expected `weight_schedule` to have what a scheduler of '
+                f'`param_scheduler` has, but got {self.schedulers}: {error}'
+            ) from error
+
     def _build(self, info: Mapping[str, Any]) -> tuple[Any, list]:
         """Build the schedulers as Runner.build_param_scheduler does."""
         ends = {True: info.get('max_epochs'), False: info.get('max_iters')}
@@ -87,22 +105,13 @@ class WeightSchedule:
                 config.setdefault('end', end)
             length = (ends[False] or 1) // (ends[True] or 1)
             defaults = {'optimizer': optimizer, 'epoch_length': max(length, 1)}
-            try:
-                scheduler = PARAM_SCHEDULERS.build(
-                    config, default_args=defaults
-                )
-            except (TypeError, ValueError, KeyError, AssertionError) as error:
-                raise ValueError(
-                    'Expected `weight_schedule` to have what a scheduler of '
-                    f'`param_scheduler` has, but got {config}: {error}'
-                ) from error
+            scheduler = PARAM_SCHEDULERS.build(config, default_args=defaults)
             if getattr(scheduler, 'param_name', None) != 'lr' or isinstance(
                 scheduler, ReduceOnPlateauParamScheduler
             ):
                 raise ValueError(
-                    'Expected `weight_schedule` to have schedulers of the '
-                    "learning rate's kind (LinearLR, MultiStepLR, ...), but "
-                    f'got {type(scheduler).__name__}.'
+                    f'{type(scheduler).__name__} does not schedule a learning '
+                    'rate by its epochs or iterations'
                 )
             schedulers.append(scheduler)
         optimizer.step()  # else mmengine warns of a wrong order

@@ -6,6 +6,7 @@ import pytest
 from command import ROOT
 
 import mmnkd.losses
+from mmnkd.loss_dict import LossDict
 
 LOSSES = (ROOT / 'docs' / 'losses.md').read_text()
 LINK = re.compile(r'\[([^\]]+)\]\((?!http)([^)#\s]*)(#[^)\s]+)?\)')
@@ -37,6 +38,9 @@ def test_every_loss_of_the_page_has_its_equation_code_and_test():
         for part in ('Code', 'Tests', 'Mixed labels'):
             assert f'- {part}: ' in section
         assert '](../configs/' in section
+        config = eval(re.search(r'- Config: `(dict\(.*\))`', section)[1])
+        loss = LossDict({'loss': config})['loss']
+        assert type(loss) is getattr(mmnkd.losses, name)
 
 
 def test_lines_of_code_and_tests_that_are_named_exist():

@@ -129,11 +129,12 @@ def test_without_a_runner_that_trains_it_is_the_first_factor(runner_at):
         ({'type': 'NoSuchLR'}, ValueError, 'NoSuchLR'),
         ({'type': 'LinearLR', 'stop': 3}, ValueError, 'stop'),
         ({**WARM_UP, 'end': 0}, ValueError, 'end should be larger'),
-        ({'type': 'LinearMomentum'}, ValueError, 'got LinearMomentum'),
+        ({'type': 'LinearLR', 'start_factor': 0.0}, ValueError, 'above 0'),
+        ({'type': 'LinearMomentum'}, ValueError, 'LinearMomentum does not'),
         (
             {'type': 'ReduceOnPlateauLR', 'monitor': 'loss'},
             ValueError,
-            'got ReduceOnPlateauLR',
+            'ReduceOnPlateauLR does not',
         ),
     ],
 )
