@@ -377,7 +377,7 @@ def test_total_is_what_is_logged(tmp_path):
     assert last['loss'] == pytest.approx(total, rel=1e-6)
 
 
-# 9. Losses are exact and finite: see test_functional.py.
+# 9. Losses are exact and finite: see test_functional*.py.
 
 
 @pytest.mark.parametrize('scale', [1.0, 1e4])

@@ -19,7 +19,8 @@ def standardize(logits: Tensor) -> Tensor:
 
     Applied to both student and teacher before any loss that compares their
     logits, it lets the student keep a scale of logits of its own. The
-    temperature of that loss then counts in standard deviations.
+    temperature of that loss then counts in standard deviations. Where the
+    logits hardly differ, as in a new student, the gradient is large.
 
     Args:
         logits: (N, C) logits, any floating dtype.

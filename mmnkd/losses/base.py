@@ -109,7 +109,8 @@ class TeacherLogitsLoss(DistillLoss):
     Args:
         temperature: Divides the logits.
         standardize: Standardize the logits of each sample first, see
-            :func:`mmnkd.functional.standardize`.
+            :func:`mmnkd.functional.standardize`. A student that starts from
+            scratch wants a `weight_schedule` with it, or clipped gradients.
         **kwargs: See :class:`DistillLoss`.
 
     Raises:
