@@ -140,7 +140,9 @@ def uskd_terms(
 
     target_term = alpha * own_target_term(log_s, target, 2)
     nontarget_term = -beta * (z * log_s_hat).sum(dim=1)
-    weak_term = -mu * (_smoothed(target, log_w) * log_w).sum(dim=1)
+    label = is_label if target.ndim == 1 else target.to(log_w.dtype)
+    smoothed = 0.9 * label + 0.1 / log_w.shape[1]
+    weak_term = -mu * (smoothed * log_w).sum(dim=1)
     return target_term, nontarget_term, weak_term
 
 
@@ -154,12 +156,3 @@ def _zipf(s: Tensor, w: Tensor, is_label: Tensor) -> Tensor:
     z = (1 - is_label) / (rank + 1)
     # A mixed label of two classes out of two leaves none.
     return z / z.sum(dim=1, keepdim=True).clamp(min=torch.finfo(s.dtype).tiny)
-
-
-def _smoothed(target: Tensor, log_w: Tensor) -> Tensor:
-    """Return (N, C) labels that are shared with all classes."""
-    if target.ndim == 1:
-        label = F.one_hot(target.long(), log_w.shape[1])
-    else:
-        label = target
-    return 0.9 * label.to(log_w.dtype) + 0.1 / log_w.shape[1]
