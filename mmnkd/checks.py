@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Optional
 
 import torch
@@ -141,17 +141,33 @@ def check_count(name: str, value: Optional[int]) -> None:
         )
 
 
-def check_arguments(owner: type, given: Iterable[str], place: str) -> None:
-    """Expect names that the constructor of `owner` takes, and all it needs.
+def check_arguments(
+    owner: type,
+    given: Iterable[str],
+    place: str,
+    *,
+    bases: Optional[Sequence[type]] = None,
+    may_miss: bool = False,
+) -> None:
+    """Expect names that a constructor takes, and all that it needs.
 
-    Of a class outside mmnkd that takes any name nothing is known.
+    Args:
+        owner: The class. Of one outside mmnkd that takes any name nothing is
+            known, and nothing expected.
+        given: Names of the arguments that came.
+        place: What they were given to.
+        bases: The classes whose constructors get them, in order; None for
+            all of the owner's.
+        may_miss: Some came without a name.
     """
-    known = _arguments(owner)
-    given = set(given) - {'type', '_scope_'}
+    known = _arguments(bases or owner.__mro__)
+    given = set(given)
     unknown = sorted(given - known.keys())
     missing = sorted(
         name for name, needed in known.items() if needed and name not in given
     )
+    if may_miss:
+        missing = []
     if not known or not (unknown or missing):
         return
     came = [f'unknown: {unknown}'] * bool(unknown)
@@ -162,13 +178,13 @@ def check_arguments(owner: type, given: Iterable[str], place: str) -> None:
     )
 
 
-def _arguments(owner: type) -> dict[str, bool]:
+def _arguments(classes: Sequence[type]) -> dict[str, bool]:
     """Return a constructor's arguments, and whether each is needed.
 
     Those that mmnkd's own classes pass on by ``**kwargs`` are followed.
     """
     known: dict[str, bool] = {}
-    for cls in owner.__mro__:
+    for cls in classes:
         if '__init__' not in vars(cls):
             continue
         parameters = inspect.signature(vars(cls)['__init__']).parameters

@@ -13,7 +13,7 @@ from typing import Any, Optional, Union
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, PretrainedInit
 from mmengine.registry import MODELS
 from mmpretrain.models import (
     HuggingFaceClassifier,
@@ -34,6 +34,7 @@ from .loss_dict import (
     needing_dry_run,
     student_names,
     teacher_names,
+    tell_image_sizes,
     weighted,
 )
 from .schedule import Schedule, WeightSchedule
@@ -90,7 +91,14 @@ class DistillationMixin(BaseModel):
         logits_tap: Optional[str] = None,
         **kwargs: Any,
     ) -> None:
-        check_arguments(type(self), kwargs, 'model')
+        bases = type(self).__mro__
+        check_arguments(
+            type(self),
+            kwargs,
+            'model',
+            bases=bases[bases.index(DistillationMixin) :],
+            may_miss=bool(args),
+        )
         super().__init__(*args, **kwargs)
         check_not_negative('student_loss_weight', student_loss_weight)
         self.student_loss_weight = student_loss_weight
@@ -104,14 +112,25 @@ class DistillationMixin(BaseModel):
 
     def init_weights(self) -> None:
         """Initialise the student, and build the teacher: training starts."""
+        if isinstance(self.init_cfg, dict) and self.init_cfg['type'] in (
+            'Pretrained',
+            PretrainedInit,
+        ):
+            super().init_weights()  # from a checkpoint, of the losses too
+        else:
+            self._init_student()
+            self.distill_losses.init_weights()
+        self._build_teacher()
+
+    def _init_student(self) -> None:
         # An `init_cfg` of the classifier is for all of its modules, and would
         # draw random numbers for the losses before the student's.
         losses = self.distill_losses
         self._modules['distill_losses'] = nn.Identity()
-        super().init_weights()
-        self._modules['distill_losses'] = losses
-        losses.init_weights()
-        self._build_teacher()
+        try:
+            super().init_weights()
+        finally:
+            self._modules['distill_losses'] = losses
 
     def loss(self, inputs: Tensor, data_samples: list, **kwargs: Any) -> dict:
         """Compute the student's own loss and the distillation losses.
@@ -140,8 +159,8 @@ class DistillationMixin(BaseModel):
         teacher = self._teacher_outputs(active, inputs)
         self._check_logits(student, teacher)
         target = _target(data_samples)
-        size = (inputs.shape[-2], inputs.shape[-1])
-        return merge(own, compute(active, student, teacher, target, size))
+        tell_image_sizes(active, inputs, self.teacher)
+        return merge(own, compute(active, student, teacher, target))
 
     def _teacher_outputs(
         self, losses: dict[str, nn.Module], inputs: Tensor
@@ -185,8 +204,8 @@ class DistillationMixin(BaseModel):
             except OSError:  # its config isn't there
                 return  # no training, then: init_weights says so
         self._check_logits(student, teacher)
-        size = (image.shape[-2], image.shape[-1])
-        measure(losses, student, teacher, size)
+        tell_image_sizes(losses, image, self.teacher)
+        measure(losses, student, teacher)
 
     def _build_teacher(self) -> None:
         names = teacher_names(self.distill_losses)

@@ -100,6 +100,11 @@ class TeacherEnsemble:
         }
         return self._joined(outputs, taps)
 
+    def image_size(self, tap: str, given: tuple[int, int]) -> tuple[int, int]:
+        """Return (height, width) of the images where `tap` is."""
+        number, name = self._owners(tap)[0]
+        return self.teachers[number].image_size(name, given)
+
     def _split(self, taps: Collection[str]) -> dict[int, set[str]]:
         """Return what is asked of which teacher."""
         split: dict[int, set[str]] = {}

@@ -9,6 +9,7 @@ height and width of the images do (None: square).
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Optional
 
@@ -170,15 +171,28 @@ def _is_tensor(output: Any) -> bool:
 def _channels_first(features: Tensor, image_size: ImageSize) -> Tensor:
     """Return (N, C, H, W), also of (N, H, W, C)."""
     _, a, b, c = features.shape
-    if _has_shape_of(image_size, a, b) and not _has_shape_of(image_size, b, c):
+    if _is_grid_of(image_size, a, b) and not _is_grid_of(image_size, b, c):
         return features.permute(0, 3, 1, 2)
     return features
 
 
-def _has_shape_of(image_size: ImageSize, height: int, width: int) -> bool:
-    """Tell whether a grid has the images' aspect ratio."""
-    image_height, image_width = image_size or (1, 1)
-    return height * image_width == width * image_height
+@functools.lru_cache
+def _is_grid_of(image_size: ImageSize, height: int, width: int) -> bool:
+    """Tell whether patches of one size make such a grid of the images.
+
+    Where the patches don't divide an image, its rest makes more or none.
+    """
+    if image_size is None:
+        return height == width
+    rows, columns = image_size
+    return any(
+        (height, width)
+        in (
+            (rows // patch, columns // patch),
+            (-(-rows // patch), -(-columns // patch)),
+        )
+        for patch in range(1, max(image_size) + 1)
+    )
 
 
 def _grid(
@@ -189,21 +203,35 @@ def _grid(
     given = _given_grid(output)
     if given is not None and math.prod(given) == length:
         return (*given, 0)
-    image_height, image_width = image_size or (1, 1)
-    for extra in range(3):  # none, a class token, a distillation token too
-        count = length - extra
-        height = math.isqrt(count * image_height // image_width)
-        width = count // max(height, 1)
-        if height * width == count and _has_shape_of(
-            image_size, height, width
-        ):
-            return height, width, extra
-    shape = 'square' if image_height == image_width else image_size
+    found = _grids(length, image_size)
+    if len(found) == 1:
+        return found[0]
+    shape = 'square' if image_size is None else image_size
     raise ValueError(
         f'Expected tokens of a grid of patches for {shape} images, with at '
-        f'most two others in front, but got {length} tokens. Name a module '
-        'that puts out a feature map (N, C, H, W).'
+        f'most two others in front, but got {length} tokens, for which there '
+        f'are {len(found)} such grids. Name a module that puts out a feature '
+        'map (N, C, H, W).'
     )
+
+
+@functools.lru_cache
+def _grids(length: int, image_size: ImageSize) -> list[tuple[int, int, int]]:
+    """Return what :func:`_grid` may return, those of exact shape first."""
+    found = [
+        (height, (length - extra) // height, extra)
+        for extra in range(3)  # none, a class token, a distillation token too
+        for height in range(1, length - extra + 1)
+        if (length - extra) % height == 0
+        and _is_grid_of(image_size, height, (length - extra) // height)
+    ]
+    rows, columns = image_size or (1, 1)
+    exact = [
+        (height, width, extra)
+        for height, width, extra in found
+        if height * columns == width * rows
+    ]
+    return exact or found
 
 
 def _given_grid(output: Any) -> ImageSize:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Protocol, runtime_checkable
 
 import torch
 from mmengine.model import ModuleDict
@@ -21,10 +21,17 @@ __all__ = [
     'needing_dry_run',
     'student_names',
     'teacher_names',
+    'tell_image_sizes',
     'weighted',
 ]
 
 Losses = Mapping[str, nn.Module]
+
+
+@runtime_checkable
+class _WantsImageSizes(Protocol):
+    current_image_size: Optional[tuple[int, int]]
+    current_teacher_size: Optional[tuple[int, int]]
 
 
 class LossDict(ModuleDict):
@@ -81,6 +88,25 @@ def teacher_names(losses: Losses) -> set[str]:
     return {name for loss in losses.values() for name in _teacher(loss).names}
 
 
+def tell_image_sizes(losses: Losses, images: Any, teacher: Any) -> None:
+    """Tell losses on tokens what shape the grids of patches have.
+
+    Args:
+        losses: Modules by name.
+        images: The student's, (N, channels, height, width).
+        teacher: What looks at them, None without a teacher.
+    """
+    if not isinstance(images, Tensor):  # a classifier of the user's own
+        return
+    size = (images.shape[-2], images.shape[-1])
+    for loss in losses.values():
+        if isinstance(loss, _WantsImageSizes):
+            names = _teacher(loss).names
+            loss.current_image_size = loss.current_teacher_size = size
+            if names and teacher is not None:
+                loss.current_teacher_size = teacher.image_size(names[0], size)
+
+
 def needing_dry_run(losses: Losses) -> dict[str, nn.Module]:
     """Return the losses that make their parameters by what taps put out."""
     return {
@@ -91,13 +117,9 @@ def needing_dry_run(losses: Losses) -> dict[str, nn.Module]:
 
 
 def measure(
-    losses: Losses,
-    student: Mapping[str, Any],
-    teacher: Mapping[str, Any],
-    image_size: tuple[int, int],
+    losses: Losses, student: Mapping[str, Any], teacher: Mapping[str, Any]
 ) -> None:
     """Let losses make their parameters by the outputs of a dry run."""
-    _tell_image_size(losses, image_size)
     with torch.random.fork_rng(devices=[]):
         for loss in losses.values():
             measured: Any = loss
@@ -111,7 +133,6 @@ def compute(
     student: Mapping[str, Any],
     teacher: Mapping[str, Any],
     target: Optional[Tensor],
-    image_size: tuple[int, int],
 ) -> dict[str, Tensor]:
     """Compute the losses.
 
@@ -120,7 +141,6 @@ def compute(
         student: The student's outputs by tap.
         teacher: The teacher's.
         target: (N,) class indices or (N, C) scores, None without labels.
-        image_size: (height, width), for the losses that want to know.
 
     Returns:
         ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms; and of
@@ -132,7 +152,6 @@ def compute(
         ValueError: Two of the names are the same.
     """
     results: dict[str, Tensor] = {}
-    _tell_image_size(losses, image_size)
     for name, loss in losses.items():
         result = loss(
             _student(loss).pick(student), _teacher(loss).pick(teacher), target
@@ -207,13 +226,6 @@ def _check_form(losses: Any) -> None:
             )
 
 
-def _tell_image_size(losses: Losses, image_size: tuple[int, int]) -> None:
-    """Tell losses on tokens what shape the grid of patches has."""
-    for loss in losses.values():
-        if hasattr(loss, 'current_image_size'):
-            loss.current_image_size = image_size  # type: ignore[assignment]
-
-
 def _build(name: str, config: Mapping[str, Any]) -> nn.Module:
     kind = config.get('type')
     if isinstance(kind, str):
@@ -229,13 +241,15 @@ def _build(name: str, config: Mapping[str, Any]) -> nn.Module:
             f'{near or losses}. The file of a loss of your own must be in '
             '`custom_imports`.'
         )
+    place = f'distill_losses.{name}'
     if isinstance(kind, type):
-        check_arguments(kind, config, f'distill_losses.{name}')
+        check_arguments(kind, config.keys() - {'type', '_scope_'}, place)
     try:
         return MODELS.build(config)
-    except (TypeError, ValueError) as error:
-        message = f'In `distill_losses.{name}`: {error}'
-        raise type(error)(message) from error
+    except TypeError as error:
+        raise TypeError(f'In `{place}`: {error}') from error
+    except ValueError as error:
+        raise ValueError(f'In `{place}`: {error}') from error
 
 
 def _times(value: Any, factor: float) -> Any:

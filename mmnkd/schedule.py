@@ -46,6 +46,7 @@ class WeightSchedule:
         self.schedulers = [dict(config) for config in given]
         self._try()
         self._built: Optional[tuple[Any, list]] = None
+        self._ends: dict[bool, int] = {}
         self._steps = {True: 0, False: 0}  # by epoch, by iteration
 
     @classmethod
@@ -65,14 +66,16 @@ class WeightSchedule:
         if 'loop_stage' not in info:  # of a Runner that has finished
             info = {}
         now = {True: info.get('epoch', 0), False: info.get('iter', 0)}
-        if self._built is None or any(self._steps[k] > now[k] for k in now):
-            self._built = self._build(info)
+        ends = {True: info.get('max_epochs'), False: info.get('max_iters')}
+        is_past = any(self._steps[key] > now[key] for key in now)
+        if self._built is None or is_past or ends != self._ends:
+            self._built = self._build(ends)
+            self._ends = ends
             self._steps = {True: 0, False: 0}
         optimizer, schedulers = self._built
         for scheduler in schedulers:
             by_epoch = scheduler.by_epoch
-            for _ in range(self._steps[by_epoch], now[by_epoch]):
-                scheduler.step()
+            self._step(scheduler, now[by_epoch] - self._steps[by_epoch])
         self._steps = now
         return optimizer.param_groups[0]['lr']
 
@@ -80,30 +83,38 @@ class WeightSchedule:
         """Find out now what would go wrong in the training."""
         try:
             _, schedulers = self._build({})
-            for scheduler in schedulers:
-                scheduler.step()
-        except ZeroDivisionError as error:
-            raise ValueError(
-                'Expected `weight_schedule` to be above 0 while it changes, '
-                'as the factors of mmengine are multiplied, but got '
-                f'{self.schedulers}. Start at 0.001, say.'
-            ) from error
         except (TypeError, ValueError, KeyError, AssertionError) as error:
             raise ValueError(
                 'Expected `weight_schedule` to have what a scheduler of '
                 f'`param_scheduler` has, but got {self.schedulers}: {error}'
             ) from error
+        for scheduler in schedulers:
+            self._step(scheduler, min(scheduler.end, 1000))
 
-    def _build(self, info: Mapping[str, Any]) -> tuple[Any, list]:
-        """Build the schedulers as Runner.build_param_scheduler does."""
-        ends = {True: info.get('max_epochs'), False: info.get('max_iters')}
+    def _step(self, scheduler: Any, count: int) -> None:
+        try:
+            for _ in range(count):
+                scheduler.step()
+        except ZeroDivisionError as error:
+            raise ValueError(
+                'Expected `weight_schedule` to leave 0 never again, as the '
+                'factors of mmengine are multiplied, but got '
+                f'{self.schedulers}. Use 0.001, say, in place of 0.'
+            ) from error
+
+    def _build(self, ends: Mapping[bool, Optional[int]]) -> tuple[Any, list]:
+        """Build the schedulers as Runner.build_param_scheduler does.
+
+        Args:
+            ends: The training's last epoch (True) and iteration (False).
+        """
         optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         schedulers = []
         for config in copy.deepcopy(self.schedulers):
-            end = ends[config.get('by_epoch', True)]
+            end = ends.get(config.get('by_epoch', True))
             if end:
                 config.setdefault('end', end)
-            length = (ends[False] or 1) // (ends[True] or 1)
+            length = (ends.get(False) or 1) // (ends.get(True) or 1)
             defaults = {'optimizer': optimizer, 'epoch_length': max(length, 1)}
             scheduler = PARAM_SCHEDULERS.build(config, default_args=defaults)
             if getattr(scheduler, 'param_name', None) != 'lr' or isinstance(

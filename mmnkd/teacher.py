@@ -6,9 +6,11 @@ copies and DDP wrapper never see it.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Optional, Union
 
 import torch
@@ -158,8 +160,11 @@ class FrozenTeacher:
             network = trial._new_network(config, student_preprocessor, taps)
         trial.network = network.eval()
         trial._move(images.device)
-        with explained(network, images):
-            return trial(images, taps)
+        return trial._run(images, taps, explained(network, images))
+
+    def image_size(self, tap: str, given: tuple[int, int]) -> tuple[int, int]:
+        """Return (height, width) that images of size `given` come to here."""
+        return self.input_size or given
 
     def _new_network(
         self, config: dict, student_preprocessor: nn.Module, taps: Collection
@@ -184,7 +189,6 @@ class FrozenTeacher:
             f'{self._adapt!r}'
         )
 
-    @torch.no_grad()
     def __call__(
         self, images: Tensor, taps: Collection[str] = ('logits',)
     ) -> dict[str, Any]:
@@ -201,12 +205,23 @@ class FrozenTeacher:
         Raises:
             ValueError: The network puts out no logits, or not enough.
         """
+        return self._run(images, taps, contextlib.nullcontext())
+
+    @torch.no_grad()
+    def _run(
+        self,
+        images: Tensor,
+        taps: Collection[str],
+        guard: AbstractContextManager,
+    ) -> dict[str, Any]:
         assert self.network is not None, 'build() comes first'
         if self._device != images.device:
             self._move(images.device)
         modules = self._modules(taps)
         with recorded(self.network, set(modules.values())) as recorded_outputs:
-            result = self.network(self._adapt(images))
+            adapted = self._adapt(images)
+            with guard:
+                result = self.network(adapted)
         outputs = {tap: recorded_outputs[m] for tap, m in modules.items()}
         if 'logits' in taps:
             logits = as_logits(

@@ -8,12 +8,13 @@ import pytest
 import tiny
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, DefaultScope
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 
 from mmnkd import (
     DistillationMixin,
+    DistilledClassifier,
     DistilledHuggingFaceClassifier,
     DistilledTimmClassifier,
     DistillLoss,
@@ -608,6 +609,49 @@ def test_unknown_arguments_of_the_model_list_the_known_ones():
     message = "`model`.*'student_loss_weight'.*unknown: .'student_loss_wieg"
     with pytest.raises(TypeError, match=message):
         tiny.build(config)
+
+
+class Mine(DistilledClassifier):
+    """A user's class with arguments of its own."""
+
+    def __init__(self, width, distill_losses=None):
+        super().__init__(**plain_parts(width), distill_losses=distill_losses)
+
+
+def plain_parts(width=4):
+    parts = tiny.resnet(width)
+    del parts['type']
+    return parts
+
+
+def test_classifiers_are_built_in_python_too():
+    losses = {'tf': {'type': 'TFNKDLoss'}}
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        for model in (
+            Mine(4, losses),
+            Mine(width=4, distill_losses=losses),
+            DistilledClassifier(
+                *plain_parts().values(), distill_losses=losses
+            ),
+        ):
+            assert 'loss_tf' in model.loss(*tiny.batch())
+        with pytest.raises(TypeError, match=r"missing: \['backbone'\]"):
+            DistilledClassifier(neck=None, head=None)
+
+
+def test_images_may_be_what_the_classifier_takes():
+    class Views(DistilledClassifier):
+        def loss(self, inputs, data_samples):
+            return super().loss(inputs, data_samples)
+
+        def extract_feat(self, inputs, stage='neck'):
+            return super().extract_feat(inputs[0], stage)
+
+    losses = {'tf': {'type': 'TFNKDLoss'}}
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = Views(**plain_parts(), distill_losses=losses)
+    images, samples = tiny.batch()
+    assert 'loss_tf' in model.loss([images, images], samples)
 
 
 def test_arguments_of_classes_that_take_any_are_not_checked():

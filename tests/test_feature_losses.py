@@ -394,6 +394,72 @@ def test_an_init_cfg_of_the_student_leaves_the_losses_alone():
             assert torch.equal(state[key], value), key
 
 
+def test_a_pretrained_student_brings_its_losses_along(tmp_path):
+    trained = tiny.build(distilled('USKD'))
+    path = tmp_path / 'trained.pth'
+    torch.save(trained.state_dict(), path)
+    init = {'type': 'Pretrained', 'checkpoint': str(path)}
+    model = tiny.build({**distilled('USKD'), 'init_cfg': init})
+    model.init_weights()
+    for key, value in trained.state_dict().items():
+        assert torch.equal(model.state_dict()[key], value)
+
+
+def test_a_failed_initialisation_can_be_repeated():
+    model = tiny.build(distilled('USKD'))
+    losses, build = model.distill_losses, model.backbone.init_weights
+    model.backbone.init_weights = None
+    with pytest.raises(TypeError, match='NoneType'):
+        model.init_weights()
+    model.backbone.init_weights = build
+    assert model.distill_losses is losses
+    model.init_weights()
+
+
+def test_a_teacher_of_another_shape_has_grids_of_its_own():
+    vit = {**tiny.vit()}
+    vit['backbone'] = {**vit['backbone'], 'img_size': 16}
+    losses = features('SRRLLoss', teacher_taps=LAYERS[-1])
+    losses['feat']['teacher_head'] = 'head.layers.head'
+    for teacher in (
+        tiny.teacher(vit, input_size=16),
+        [tiny.teacher(vit, input_size=16)],
+    ):
+        if isinstance(teacher, list):
+            losses['feat']['teacher_taps'] = f'0.{LAYERS[-1]}'
+            losses['feat']['teacher_head'] = '0.head.layers.head'
+        model = tiny.build(tiny.distilled(None, teacher, losses))
+        log = model.loss(torch.randn(2, 3, 8, 12), tiny.batch(2)[1])
+        assert torch.isfinite(log['loss_feat_features'])
+
+
+def test_errors_of_taps_are_not_dressed_up_by_measuring():
+    losses = features('MGDLoss', teacher_taps='backbone.layer2.0.relu')
+    with pytest.raises(RuntimeError, match='^Expected the forward of Image'):
+        tiny.build(tiny.distilled(losses=losses))
+
+
+def test_a_teacher_of_one_size_says_what_to_declare():
+    teacher = {
+        'type': 'TimmClassifier',
+        'model_name': 'vit_tiny_patch16_224',
+        'img_size': 32,
+        'depth': 1,
+    }
+    losses = features('MGDLoss', teacher_taps='model.blocks.0')
+    with pytest.raises(ValueError, match=r'TimmClassifier.*224.*Declare'):
+        tiny.build(tiny.distilled(None, tiny.teacher(teacher), losses))
+
+
+def test_taps_are_those_of_the_class_or_the_config():
+    class Named(MGDLoss):
+        student_taps = teacher_taps = 'backbone.layer2'
+
+    assert Named(student_channels=8, teacher_channels=16).generation
+    with pytest.raises(ValueError, match="MGDLoss to name.*got 'logits'"):
+        MGDLoss(student_channels=8, teacher_channels=16)
+
+
 def test_measuring_downloads_nothing(monkeypatch):
     asked = []
     create = timm.models.create_model

@@ -49,8 +49,23 @@ def test_the_images_tell_the_shape_of_a_grid():
             vector = as_vector(tokens, size)
             wanted = tokens[:, 0] if extra else tokens.mean(dim=1)
             torch.testing.assert_close(vector, wanted)
-    with pytest.raises(ValueError, match=r'\(224, 256\) images.*196 tokens'):
-        as_map(torch.randn(2, 196, 3), (224, 256))
+    with pytest.raises(ValueError, match=r'\(224, 256\) images.*199 tokens'):
+        as_map(torch.randn(2, 199, 3), (224, 256))
+
+
+def test_patches_need_not_divide_the_images():
+    for size, grid in (
+        ((64, 72), (4, 5)),
+        ((70, 100), (5, 7)),
+        ((70, 100), (4, 6)),
+        ((200, 300), (7, 10)),
+    ):
+        length = grid[0] * grid[1]
+        tokens = torch.randn(2, 1 + length, 3)
+        expected = tokens[:, 1:].transpose(1, 2).unflatten(2, grid)
+        assert torch.equal(as_map(tokens, size), expected)
+        last = torch.randn(2, *grid, 768)
+        assert as_vector(last, size).shape == (2, 768)
 
 
 def test_maps_with_channels_last_are_turned():

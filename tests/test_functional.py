@@ -282,6 +282,17 @@ def test_equal_logits_are_standardized_to_zero_without_a_gradient(classes):
     assert not student.grad.any()
 
 
+def test_what_is_not_a_number_stays_so():
+    student = logits((5, 7)).index_fill(1, torch.tensor([2]), torch.nan)
+    assert dist_loss(student, logits((5, 7), seed=1)).isnan()
+    assert standardize(student).isnan().all()
+
+
+def test_rounding_is_no_spread():
+    noise = 5 + 3e-7 * torch.randn(4, 100)
+    assert not standardize(noise).any()
+
+
 def test_a_uniform_student_gets_no_exploding_gradient_of_dist():
     teacher = logits((8, 10)).float()
     for value in (0.0, 0.1, -7.3):

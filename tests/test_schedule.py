@@ -67,6 +67,7 @@ def test_factors_are_the_learning_rates_of_a_runner(configs, tmp_path):
         optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 1.0}},
     )
     schedule, rates, factors = WeightSchedule(configs), [], []
+    schedule.factor()  # before the training it knows of no end
 
     def loss(*args):
         rates.append(run.optim_wrapper.param_groups[0]['lr'])
@@ -129,7 +130,8 @@ def test_without_a_runner_that_trains_it_is_the_first_factor(runner_at):
         ({'type': 'NoSuchLR'}, ValueError, 'NoSuchLR'),
         ({'type': 'LinearLR', 'stop': 3}, ValueError, 'stop'),
         ({**WARM_UP, 'end': 0}, ValueError, 'end should be larger'),
-        ({'type': 'LinearLR', 'start_factor': 0.0}, ValueError, 'above 0'),
+        ({'type': 'LinearLR', 'start_factor': 0.0}, ValueError, 'leave 0'),
+        ({'type': 'ConstantLR', 'factor': 0.0, 'end': 3}, ValueError, '0.001'),
         ({'type': 'LinearMomentum'}, ValueError, 'LinearMomentum does not'),
         (
             {'type': 'ReduceOnPlateauLR', 'monitor': 'loss'},

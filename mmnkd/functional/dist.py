@@ -81,7 +81,7 @@ def _pearson(s: Tensor, t: Tensor, dim: int) -> Tensor:
     # A student that is uniform but for rounding (a head that starts at 0) has
     # a correlation of 0, and a gradient of up to 1e8: it gets none.
     rounding = torch.finfo(s.dtype).eps * torch.linalg.vector_norm(s, dim=dim)
-    varies = norms > rounding
+    varies = ~(norms <= rounding)  # NaN stays NaN
     norms = norms * torch.linalg.vector_norm(b, dim=dim)
     # 1e-8 as in the authors' code: it makes the correlation of what hardly
     # varies (a class without probability in the whole batch) 0.

@@ -28,8 +28,8 @@ def standardize(logits: Tensor) -> Tensor:
     Returns:
         (N, C) of mean 0 and standard deviation 1 in each row, that of the
         C - 1 degrees of freedom as in the authors' code; float32, or float64
-        where the input is. A row of equal logits gives zeros, and gets no
-        gradient.
+        where the input is. A row that is equal but for rounding gives zeros,
+        and gets no gradient.
 
     Raises:
         TypeError, ValueError: The logits aren't (N, C) of a floating dtype.
@@ -45,10 +45,12 @@ def standardize(logits: Tensor) -> Tensor:
     """
     check_logits('logits', logits)
     logits = at_least_float32(logits)
+    largest = logits.detach().abs().amax(dim=1, keepdim=True)
     logits = logits - logits[:, :1].detach()  # equal logits: exact zeros
     centred = logits - logits.mean(dim=1, keepdim=True)
     variance = centred.square().sum(dim=1, keepdim=True)
     variance = variance / (logits.shape[1] - 1)
-    varies = variance > 0
+    rounding = torch.finfo(logits.dtype).eps * largest
+    varies = ~(variance <= rounding.square())  # NaN stays NaN
     scale = torch.where(varies, variance, torch.ones_like(variance)).rsqrt()
     return torch.where(varies, centred * scale, torch.zeros_like(centred))

@@ -56,7 +56,8 @@ class DistillLoss(nn.Module):
 
     student_taps: TapNames = 'logits'
     teacher_taps: Optional[TapNames] = 'logits'
-    current_image_size: ImageSize = None  # told before each forward
+    current_image_size: ImageSize = None  # both are told before forward
+    current_teacher_size: ImageSize = None
 
     def __init__(
         self,
@@ -98,6 +99,7 @@ class DistillLoss(nn.Module):
         shown = {k: v for k, v in vars(self).items() if k[0] != '_'}
         shown.pop('training')
         shown.pop('current_image_size', None)
+        shown.pop('current_teacher_size', None)
         if self.weight_schedule is None:
             shown.pop('weight_schedule')
         return ', '.join(f'{key}={value!r}' for key, value in shown.items())
@@ -143,7 +145,8 @@ class MeasuredLoss(DistillLoss):
     """Make parameters whose sizes are those of what the taps put out.
 
     A subclass makes them in :meth:`build`, which is called when the sizes are
-    known: at once where all are given, else after a forward of the networks
+    known: where all are given, by the constructor of this class (what else
+    ``build`` reads is set before that), else after a forward of the networks
     on one blank image.
 
     Args:
@@ -199,7 +202,8 @@ class FeatureLoss(MeasuredLoss):
     A subclass makes its parameters in :meth:`build`.
 
     Args:
-        student_taps: The student's sub-module(s) to read.
+        student_taps: The student's sub-module(s) to read; None for those that
+            the class names.
         teacher_taps: The teacher's.
         student_channels: Channels of the student's features (of several, the
             first); None to measure.
@@ -216,12 +220,23 @@ class FeatureLoss(MeasuredLoss):
     def __init__(
         self,
         *,
-        student_taps: TapNames,
-        teacher_taps: TapNames,
+        student_taps: Optional[TapNames] = None,
+        teacher_taps: Optional[TapNames] = None,
         student_channels: Optional[int] = None,
         teacher_channels: Optional[int] = None,
         **kwargs: Any,
     ) -> None:
+        taps = (
+            student_taps or self.student_taps,
+            teacher_taps or self.teacher_taps,
+        )
+        if 'logits' in taps:  # what a class has that names none
+            raise ValueError(
+                'Expected `student_taps` and `teacher_taps` of '
+                f'{type(self).__name__} to name the features that it compares '
+                f"(student_taps='backbone.layer4', ...), but got {taps[0]!r} "
+                f'and {taps[1]!r}.'
+            )
         super().__init__(
             {
                 'student_channels': student_channels,
@@ -240,13 +255,15 @@ class FeatureLoss(MeasuredLoss):
             teacher = teacher[0]
         return {
             'student_channels': channels_of(student, self.current_image_size),
-            'teacher_channels': channels_of(teacher, self.current_image_size),
+            'teacher_channels': channels_of(
+                teacher, self.current_teacher_size
+            ),
         }
 
     def maps(self, student: Any, teacher: Any) -> tuple[Tensor, Tensor]:
         """Return the features as maps (N, C, H, W) of the known channels."""
         student_map = as_map(student, self.current_image_size)
-        teacher_map = as_map(teacher, self.current_image_size)
+        teacher_map = as_map(teacher, self.current_teacher_size)
         check_declared('student_channels', self.student_channels, student_map)
         check_declared('teacher_channels', self.teacher_channels, teacher_map)
         return student_map, teacher_map
