@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from collections.abc import Sequence
+from typing import NamedTuple, Optional, Union
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ['ImageAdapter']
+__all__ = ['ImageAdapter', 'height_and_width']
 
 
 class ImageAdapter:
@@ -65,6 +66,29 @@ class ImageAdapter:
         }
         done = [step for step, wanted in steps.items() if wanted]
         return ', '.join(done) or "the student's"
+
+
+def height_and_width(
+    size: Union[int, Sequence[int], None],
+) -> Optional[tuple[int, int]]:
+    """Read a teacher's `input_size`, an int or a pair.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if size is None:
+        return None
+    pair = (size, size) if isinstance(size, int) else size
+    if (
+        not isinstance(pair, (tuple, list))
+        or len(pair) != 2
+        or not all(type(n) is int and n > 0 for n in pair)
+    ):
+        raise ValueError(
+            'Expected `teacher.input_size` to be a positive int or '
+            f'(height, width), but got {size!r}.'
+        )
+    return pair[0], pair[1]
 
 
 class _Format(NamedTuple):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from .checkpoint import load_strictly, read_state_dict
 from .dry_run import explained
-from .images import ImageAdapter
+from .images import ImageAdapter, height_and_width
 from .logits import as_logits
 from .model_config import find_weights, read_model_config
 from .taps import check_taps, recorded
@@ -93,7 +93,7 @@ class FrozenTeacher:
         self.checkpoint = None if checkpoint is None else str(checkpoint)
         self.logits_tap = logits_tap
         self.mode = mode
-        self.input_size = _height_and_width(input_size)
+        self.input_size = height_and_width(input_size)
         self.class_indices = _class_indices(class_indices)
         self.network: Optional[nn.Module] = None
 
@@ -267,24 +267,6 @@ def _initialise(network: nn.Module) -> None:
         network.model.is_init = True
     if isinstance(network, BaseModule):
         network.init_weights()
-
-
-def _height_and_width(
-    size: Union[int, Sequence[int], None],
-) -> Optional[tuple[int, int]]:
-    if size is None:
-        return None
-    pair = (size, size) if isinstance(size, int) else size
-    if (
-        not isinstance(pair, (tuple, list))
-        or len(pair) != 2
-        or not all(type(n) is int and n > 0 for n in pair)
-    ):
-        raise ValueError(
-            'Expected `teacher.input_size` to be a positive int or '
-            f'(height, width), but got {size!r}.'
-        )
-    return pair[0], pair[1]
 
 
 def _class_indices(indices: Optional[Sequence[int]]) -> Optional[list[int]]:

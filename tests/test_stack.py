@@ -64,7 +64,7 @@ def test_classes_are_registered_after_the_losses_were_imported_alone():
         'from mmengine.registry import MODELS\n'
         'print(MODELS.get("DistilledClassifier"))'
     )
-    assert 'mmnkd.classifier.DistilledClassifier' in run(code)
+    assert 'mmnkd.classifier.classifiers.DistilledClassifier' in run(code)
 
 
 def test_an_unknown_name_is_an_attribute_error():

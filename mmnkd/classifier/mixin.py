@@ -1,8 +1,8 @@
-"""Classifiers that are distilled while they train, and plain otherwise.
+"""The mixin: a training step of a distilled classifier.
 
-The data flow of a training step: the student computes its own loss while taps
-record its outputs; the teacher looks at the same images; each distillation
-loss reads what it asked for; the loss dict goes to mmengine.
+The data flow of a step: the student computes its own loss while taps record
+its outputs; the teacher looks at the same images; each distillation loss
+reads what it asked for; the loss dict goes to mmengine.
 """
 
 from __future__ import annotations
@@ -14,19 +14,13 @@ from typing import Any, Optional, Union
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, PretrainedInit
-from mmengine.registry import MODELS
-from mmpretrain.models import (
-    HuggingFaceClassifier,
-    ImageClassifier,
-    TimmClassifier,
-)
 from torch import Tensor, nn
 
-from .checks import check_arguments, check_not_negative
-from .dry_run import blank_image, dry_run
-from .ensemble import TeacherEnsemble
-from .logits import as_logits, check_head
-from .loss_dict import (
+from ..checks import check_arguments, check_not_negative
+from ..dry_run import blank_image, dry_run
+from ..ensemble import TeacherEnsemble
+from ..logits import as_logits, check_head
+from ..loss_dict import (
     LossDict,
     compute,
     measure,
@@ -37,16 +31,11 @@ from .loss_dict import (
     tell_image_sizes,
     weighted,
 )
-from .schedule import Schedule, WeightSchedule
-from .taps import check_taps, recorded
-from .teacher import FrozenTeacher
+from ..schedule import Schedule, WeightSchedule
+from ..taps import check_taps, recorded
+from ..teacher import FrozenTeacher
 
-__all__ = [
-    'DistillationMixin',
-    'DistilledClassifier',
-    'DistilledHuggingFaceClassifier',
-    'DistilledTimmClassifier',
-]
+__all__ = ['DistillationMixin']
 
 
 class DistillationMixin(BaseModel):
@@ -265,33 +254,6 @@ class DistillationMixin(BaseModel):
         return named
 
 
-class _WrappedNetworkMixin(DistillationMixin):
-    """Distil a classifier that keeps another library's network in `model`."""
-
-    logits_tap = 'model'
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._register_load_state_dict_pre_hook(_restore_loss_names)
-
-
-@MODELS.register_module()
-class DistilledClassifier(DistillationMixin, ImageClassifier):
-    """An ``ImageClassifier`` of mmpretrain that is distilled."""
-
-
-@MODELS.register_module()
-class DistilledTimmClassifier(_WrappedNetworkMixin, TimmClassifier):
-    """A ``TimmClassifier`` of mmpretrain that is distilled."""
-
-
-@MODELS.register_module()
-class DistilledHuggingFaceClassifier(
-    _WrappedNetworkMixin, HuggingFaceClassifier
-):
-    """A ``HuggingFaceClassifier`` of mmpretrain that is distilled."""
-
-
 def _teacher(arguments: Any) -> Union[FrozenTeacher, TeacherEnsemble]:
     if isinstance(arguments, Mapping):
         check_arguments(FrozenTeacher, arguments, 'teacher')
@@ -309,14 +271,3 @@ def _target(data_samples: list) -> Optional[Tensor]:
         if name in data_samples[0]:
             return join([getattr(sample, name) for sample in data_samples])
     return None
-
-
-def _restore_loss_names(state_dict: dict, prefix: str, *args: Any) -> None:
-    """Undo what the classifiers with a `model` do to all names on loading.
-
-    They put ``model.`` before every key, those of distillation losses too.
-    """
-    wrong = f'{prefix}model.distill_losses.'
-    for key in [key for key in state_dict if key.startswith(wrong)]:
-        name = key[len(wrong) :]
-        state_dict[f'{prefix}distill_losses.{name}'] = state_dict.pop(key)
