@@ -11,6 +11,8 @@ from mmengine.logging import MessageHub
 from mmengine.optim import ReduceOnPlateauParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
+from .checks import check_not_negative
+
 __all__ = ['Schedule', 'WeightSchedule']
 
 Schedule = Union[Mapping, Sequence[Mapping], None]
@@ -95,6 +97,8 @@ class WeightSchedule:
         try:
             for _ in range(count):
                 scheduler.step()
+                factor = scheduler.optimizer.param_groups[0]['lr']
+                check_not_negative('factor of weight_schedule', factor)
         except ZeroDivisionError as error:
             raise ValueError(
                 'Expected `weight_schedule` to leave 0 never again, as the '

@@ -132,6 +132,7 @@ def test_without_a_runner_that_trains_it_is_the_first_factor(runner_at):
         ({**WARM_UP, 'end': 0}, ValueError, 'end should be larger'),
         ({'type': 'LinearLR', 'start_factor': 0.0}, ValueError, 'leave 0'),
         ({'type': 'ConstantLR', 'factor': 0.0, 'end': 3}, ValueError, '0.001'),
+        ({**STEPS, 'gamma': -1.0}, ValueError, 'factor.*at least 0.*got -1'),
         ({'type': 'LinearMomentum'}, ValueError, 'LinearMomentum does not'),
         (
             {'type': 'ReduceOnPlateauLR', 'monitor': 'loss'},
