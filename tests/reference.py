@@ -219,6 +219,29 @@ def mgd(student, teacher, kept, align, first, second, alpha):
     return alpha * squared_error(generate(masked, first, second), teacher)
 
 
+def connect(batch, weight, scale, shift):
+    """Apply a 1x1 convolution, BN with the batch's statistics, and ReLU."""
+    no_bias = [0.0] * len(weight)
+    batch = [convolve(feature, weight, no_bias) for feature in batch]
+    for k in range(len(weight)):
+        values = [x for feature in batch for line in feature[k] for x in line]
+        mean = sum(values) / len(values)
+        variance = sum((x - mean) ** 2 for x in values) / len(values)
+        for feature in batch:
+            feature[k] = [
+                [
+                    max(
+                        scale[k] * (x - mean) / math.sqrt(variance + 1e-5)
+                        + shift[k],
+                        0.0,
+                    )
+                    for x in line
+                ]
+                for line in feature[k]
+            ]
+    return batch
+
+
 def srrl(aligned, teacher, weight, bias, alpha, beta):
     """Take the student's features after the connector."""
 

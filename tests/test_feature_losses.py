@@ -153,11 +153,19 @@ def test_srrl_is_the_formula_in_loops():
     loss.current_image_size = (30, 50)
     logits = head(teacher.mean(dim=(2, 3)))
     given = (teacher, logits, head.weight, head.bias)
-    actual = sum(loss.eval()(student, given, None).values())
-    aligned = loss.connector(student)
+    convolution, norm, _ = loss.connector
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    actual = sum(loss(student, given, None).values())
+    aligned = reference.connect(
+        student.tolist(),
+        convolution.weight.tolist(),
+        norm.weight.tolist(),
+        norm.bias.tolist(),
+    )
     expected = [
         reference.srrl(
-            aligned[n].tolist(),
+            aligned[n],
             teacher[n].tolist(),
             head.weight.tolist(),
             head.bias.tolist(),
