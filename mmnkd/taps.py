@@ -112,6 +112,16 @@ def recorded(
             handle = module.register_forward_hook(hook_for(name))
             hooks.callback(handle.remove)
         yield outputs
+    _check_recorded(model, outputs, calls, versions)
+
+
+def _check_recorded(
+    model: nn.Module,
+    outputs: dict[str, Any],
+    calls: dict[str, int],
+    versions: dict[str, list[int]],
+) -> None:
+    """Make sure that each tap was reached once, and its output left alone."""
     for name, count in calls.items():
         if count != 1:
             raise RuntimeError(
