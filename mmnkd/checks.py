@@ -45,6 +45,15 @@ def check_same_shape(**tensors: Tensor) -> None:
         )
 
 
+def check_pair(logits_student: Tensor, logits_teacher: Tensor) -> None:
+    """Expect logits (N, C) of student and teacher, of one shape."""
+    check_logits('logits_student', logits_student)
+    check_logits('logits_teacher', logits_teacher)
+    check_same_shape(
+        logits_student=logits_student, logits_teacher=logits_teacher
+    )
+
+
 def check_target(target: Tensor, logits: Tensor) -> None:
     """Expect class indices (N,) or scores (N, C) for `logits` (N, C)."""
     if not isinstance(target, Tensor):
@@ -68,11 +77,12 @@ def check_target(target: Tensor, logits: Tensor) -> None:
         )
     # To read a value on a GPU is to wait for it; there, torch's own assert in
     # gather and scatter guards the range.
-    if target.device.type == 'cpu' and not _is_compiling():
+    if target.device.type == 'cpu' and not is_compiling():
         _check_target_values(target, num_classes=logits.shape[1])
 
 
-def _is_compiling() -> bool:
+def is_compiling() -> bool:
+    """Tell whether torch.compile is tracing what runs."""
     if hasattr(torch.compiler, 'is_compiling'):
         return torch.compiler.is_compiling()
     return torch._dynamo.is_compiling()  # torch < 2.3

@@ -22,6 +22,8 @@ from mmnkd.functional import (
     wsld_loss,
 )
 
+pytestmark = pytest.mark.usefixtures('each_form')
+
 
 def golden_loss(case, student):
     """Compute the loss of one of the golden cases."""

@@ -18,6 +18,8 @@ from mmnkd.functional import (
 
 SHAPES = [(5, 7), (1, 2), (3, 2), (1, 11), (4, 1000)]
 
+pytestmark = pytest.mark.usefixtures('each_form')
+
 
 def call_nkd(student, target, **kwargs):
     return nkd_loss(student, -student.detach(), target, **kwargs)

@@ -6,6 +6,7 @@ reduced last. Nothing waits for a GPU: no boolean indexing, no ``.item()``.
 
 from .dist import dist_loss
 from .dkd import dkd_loss, dkd_terms
+from .fused import plain_forms
 from .kd import kd_loss
 from .nkd import nkd_loss, nkd_terms
 from .standardize import standardize
@@ -21,6 +22,7 @@ __all__ = [
     'kd_loss',
     'nkd_loss',
     'nkd_terms',
+    'plain_forms',
     'reduce_loss',
     'standardize',
     'tf_nkd_loss',

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_not_negative, check_positive
+from ..checks import check_not_negative, check_pair, check_positive
 from .tensors import reduce_loss, student_and_teacher
 
 __all__ = ['dist_loss']
@@ -61,11 +61,12 @@ def dist_loss(
         >>> print(f'{dist_loss(student, teacher):.4f}')
         0.7254
     """
-    student, teacher = student_and_teacher(logits_student, logits_teacher)
+    check_pair(logits_student, logits_teacher)
     check_positive('temperature', temperature)
     check_not_negative('beta', beta)
     check_not_negative('gamma', gamma)
 
+    student, teacher = student_and_teacher(logits_student, logits_teacher)
     s = F.softmax(student / temperature, dim=1)
     t = F.softmax(teacher / temperature, dim=1)
     inter_class = 1 - _pearson(s, t, dim=1)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_not_negative, check_positive, check_target
+from ..checks import (
+    check_not_negative,
+    check_pair,
+    check_positive,
+    check_target,
+)
+from .fused import Spec, Terms, can_fuse
 from .tensors import (
     drop,
     kl_divergence,
+    log_binary,
     reduce_loss,
     student_and_teacher,
     target_index,
@@ -115,26 +121,23 @@ def dkd_terms(
         >>> print(*[f'{term.item():.4f}' for term in terms])
         0.1241 3.9793
     """
-    student, teacher = student_and_teacher(logits_student, logits_teacher)
+    check_pair(logits_student, logits_teacher)
     check_target(target, logits_student)
     check_positive('temperature', temperature)
     check_not_negative('alpha', alpha)
     check_not_negative('beta', beta)
 
     index = target_index(target)
+    if can_fuse(logits_student, logits_teacher, index):
+        spec = Spec.dkd(temperature, alpha, beta)
+        return Terms.apply(logits_student, logits_teacher, index, spec)
+    student, teacher = student_and_teacher(logits_student, logits_teacher)
     student, teacher = student / temperature, teacher / temperature
     binary = kl_divergence(
-        _log_binary(student, index), _log_binary(teacher, index)
+        log_binary(student, index), log_binary(teacher, index)
     )
     others = kl_divergence(
         F.log_softmax(drop(student, index), dim=1),
         F.log_softmax(drop(teacher, index), dim=1),
     )
     return alpha * temperature**2 * binary, beta * temperature**2 * others
-
-
-def _log_binary(logits: Tensor, index: Tensor) -> Tensor:
-    """Return (N, 2): log-probability of the target and of all the others."""
-    others = drop(logits, index).logsumexp(dim=1, keepdim=True)
-    pair = torch.cat([logits.gather(1, index), others], dim=1)
-    return F.log_softmax(pair, dim=1)

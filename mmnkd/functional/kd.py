@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_positive
+from ..checks import check_pair, check_positive
+from .fused import Spec, Terms, can_fuse
 from .tensors import kl_divergence, reduce_loss, student_and_teacher
 
 __all__ = ['kd_loss']
@@ -53,8 +54,14 @@ def kd_loss(
         >>> print(f'{kd_loss(student, teacher, temperature=2.0):.4f}')
         0.3026
     """
-    student, teacher = student_and_teacher(logits_student, logits_teacher)
+    check_pair(logits_student, logits_teacher)
     check_positive('temperature', temperature)
+
+    if can_fuse(logits_student, logits_teacher):
+        spec = Spec.kd(temperature)
+        _, loss = Terms.apply(logits_student, logits_teacher, None, spec)
+        return reduce_loss(loss, reduction)
+    student, teacher = student_and_teacher(logits_student, logits_teacher)
     log_s = F.log_softmax(student / temperature, dim=1)
     log_t = F.log_softmax(teacher / temperature, dim=1)
     divergence = kl_divergence(log_s, log_t)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_not_negative, check_positive, check_target
+from ..checks import (
+    check_not_negative,
+    check_pair,
+    check_positive,
+    check_target,
+)
+from .fused import Spec, Terms, can_fuse
 from .tensors import drop, reduce_loss, student_and_teacher, target_index
 
 __all__ = ['nkd_loss', 'nkd_terms']
@@ -48,8 +54,8 @@ def nkd_loss(
     Raises:
         TypeError: An input is no tensor, or of the wrong kind of dtype.
         ValueError: Shapes differ, there is no sample or only one class, a
-            label is out of range (seen on CPUs only: on a GPU torch's own
-            assert guards it), or a setting is.
+            label is out of range (seen on CPUs only: on a GPU it gives NaN,
+            or torch's own assert), or a setting is.
 
     Reference:
         Yang et al., "Rethinking Knowledge Distillation via Cross-Entropy",
@@ -108,13 +114,16 @@ def nkd_terms(
         >>> print(*[f'{term.item():.4f}' for term in terms])
         0.3439 1.5665
     """
-    student, teacher = student_and_teacher(logits_student, logits_teacher)
+    check_pair(logits_student, logits_teacher)
     check_target(target, logits_student)
     check_positive('temperature', temperature)
     check_not_negative('gamma', gamma)
 
     index = target_index(target)
-
+    if can_fuse(logits_student, logits_teacher, index):
+        spec = Spec.nkd(temperature, gamma)
+        return Terms.apply(logits_student, logits_teacher, index, spec)
+    student, teacher = student_and_teacher(logits_student, logits_teacher)
     log_s = F.log_softmax(student, dim=1).gather(1, index)
     t = F.softmax(teacher, dim=1).gather(1, index)
     target_term = -(t * log_s).squeeze(1)

@@ -6,13 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_logits, check_reduction, check_same_shape
+from ..checks import check_reduction
 
 __all__ = [
     'at_least_float32',
     'drop',
     'kl_divergence',
     'labels_of',
+    'log_binary',
     'reduce_loss',
     'student_and_teacher',
     'target_index',
@@ -22,15 +23,10 @@ __all__ = [
 def student_and_teacher(
     logits_student: Tensor, logits_teacher: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Check a pair of logits; return it in float32 or better.
+    """Return a pair of logits in float32 or better.
 
     No gradient flows to the teacher's.
     """
-    check_logits('logits_student', logits_student)
-    check_logits('logits_teacher', logits_teacher)
-    check_same_shape(
-        logits_student=logits_student, logits_teacher=logits_teacher
-    )
     return (
         at_least_float32(logits_student),
         at_least_float32(logits_teacher.detach()),
@@ -69,6 +65,13 @@ def drop(logits: Tensor, index: Tensor) -> Tensor:
     NaN, and a softmax of dropped classes only has a gradient.
     """
     return logits.scatter(1, index, torch.finfo(logits.dtype).min)
+
+
+def log_binary(logits: Tensor, index: Tensor) -> Tensor:
+    """Return (N, 2): log-probability of the target and of all the others."""
+    others = drop(logits, index).logsumexp(dim=1, keepdim=True)
+    pair = torch.cat([logits.gather(1, index), others], dim=1)
+    return F.log_softmax(pair, dim=1)
 
 
 def kl_divergence(log_s: Tensor, log_t: Tensor) -> Tensor:

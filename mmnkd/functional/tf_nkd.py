@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_logits, check_target
+from .fused import LogProbs, can_fuse
 from .tensors import at_least_float32, labels_of, reduce_loss
 
 __all__ = ['own_target_term', 'tf_nkd_loss']
@@ -52,13 +53,16 @@ def tf_nkd_loss(
     check_logits('logits_student', logits_student)
     check_target(target, logits_student)
 
-    log_probs = F.log_softmax(at_least_float32(logits_student), dim=1)
-    return reduce_loss(own_target_term(log_probs, target, 1), reduction)
+    value, index = labels_of(target, at_least_float32(logits_student).dtype)
+    if can_fuse(logits_student, index):
+        log_s = LogProbs.apply(logits_student, index)
+    else:
+        log_probs = F.log_softmax(at_least_float32(logits_student), dim=1)
+        log_s = log_probs.gather(1, index)
+    return reduce_loss(own_target_term(log_s, value, 1), reduction)
 
 
-def own_target_term(
-    log_probs: Tensor, target: Tensor, exponent: int
-) -> Tensor:
+def own_target_term(log_s: Tensor, value: Tensor, exponent: int) -> Tensor:
     r"""Compute a target term whose soft target is the student's own.
 
     .. math::
@@ -66,15 +70,13 @@ def own_target_term(
         S_{t_k}^e + V_k - \mathrm{mean}_{batch}(S_{t_k}^e))
 
     Args:
-        log_probs: (N, C) :math:`\log S`.
-        target: (N,) class indices or (N, C) scores.
+        log_s: (N, K) :math:`\log S` of each sample's labels.
+        value: (N, K) :math:`V`; 0 is no label.
         exponent: :math:`e`, 1 in tf-NKD and 2 in USKD.
 
     Returns:
         (N,) terms.
     """
-    value, index = labels_of(target, log_probs.dtype)
-    log_s = log_probs.gather(1, index)  # (N, K)
     s = (exponent * log_s.detach()).exp()
     labelled = (value > 0).to(s.dtype)
     batch_mean = (s * labelled).sum(dim=0) / labelled.sum(dim=0).clamp(min=1)

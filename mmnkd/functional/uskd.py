@@ -138,7 +138,7 @@ def uskd_terms(
         z = _zipf(log_s.exp(), log_w.exp(), is_label)
     log_s_hat = F.log_softmax(drop(student, index), dim=1)
 
-    target_term = alpha * own_target_term(log_s, target, 2)
+    target_term = alpha * own_target_term(log_s.gather(1, index), value, 2)
     nontarget_term = -beta * (z * log_s_hat).sum(dim=1)
     label = is_label if target.ndim == 1 else target.to(log_w.dtype)
     smoothed = 0.9 * label + 0.1 / log_w.shape[1]

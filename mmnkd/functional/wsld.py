@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_positive, check_target
+from ..checks import check_pair, check_positive, check_target
 from .tensors import reduce_loss, student_and_teacher
 
 __all__ = ['wsld_loss']
@@ -58,10 +58,11 @@ def wsld_loss(
         >>> print(f'{loss:.4f}')
         3.5702
     """
-    student, teacher = student_and_teacher(logits_student, logits_teacher)
+    check_pair(logits_student, logits_teacher)
     check_target(target, logits_student)
     check_positive('temperature', temperature)
 
+    student, teacher = student_and_teacher(logits_student, logits_teacher)
     log_s = F.log_softmax(student / temperature, dim=1)
     t = F.softmax(teacher / temperature, dim=1)
     cross_entropy = -(t * log_s).sum(dim=1)

@@ -1,0 +1,135 @@
+"""The autograd Functions: the gradient comes with the value."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import cpu, cuda
+from .own import own_gradients
+from .spec import Spec
+
+__all__ = ['LogProbs', 'Terms']
+
+
+class Terms(torch.autograd.Function):
+    """Compute the target term and the other term per sample, both (N,).
+
+    Saved are the student's logits as they are, and one (N, C) gradient; of
+    the teacher, one number a row.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        student: Tensor,
+        teacher: Tensor,
+        index: Optional[Tensor],
+        spec: Spec,
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the terms, and their gradient if one is needed."""
+        # A mean over the batch is what most will take: then the backward has
+        # nothing left to do.
+        ctx.scale = 1 / len(student)
+        ctx.spec = spec
+        dtype = student.dtype
+        if dtype == torch.float16:  # whose range is too small for the scale
+            dtype = torch.float32
+        rows = _backend(student).compute(
+            student,
+            teacher,
+            index,
+            spec,
+            gradient_dtype=dtype if ctx.needs_input_grad[0] else None,
+            scale=ctx.scale,
+        )
+        ctx.save_for_backward(student, index, rows.teacher_odds, rows.gradient)
+        return rows.target_term, rows.others_term
+
+    @staticmethod
+    def backward(ctx: Any, grad_target: Tensor, grad_others: Tensor) -> tuple:
+        """Weight the gradient."""
+        student, index, odds, gradient = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            weighted = _differentiable(
+                ctx, student, index, odds, gradient, grad_target, grad_others
+            )
+            return weighted, None, None, None
+        if not _is_last(ctx):
+            gradient = gradient.clone()
+        gradient = _backend(student).scale_(
+            gradient,
+            student,
+            index,
+            odds,
+            ctx.spec,
+            scale=ctx.scale,
+            grad_target=grad_target,
+            grad_others=grad_others,
+        )
+        return gradient.to(student.dtype), None, None, None
+
+
+class LogProbs(torch.autograd.Function):
+    """Compute the student's log-probabilities of some classes, (N, K)."""
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, index: Tensor) -> Tensor:
+        """Compute them, and what the backward wants: it knows the weights."""
+        log_probs, kept = _backend(student).own_forward(student, index)
+        ctx.save_for_backward(student, index, kept)
+        return log_probs
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple:
+        """Compute the gradient."""
+        student, index, kept = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            log_probs = F.log_softmax(student, dim=1, dtype=grad.dtype)
+            (weighted,) = torch.autograd.grad(
+                log_probs.gather(1, index), student, grad, create_graph=True
+            )
+            return weighted, None
+        if not _is_last(ctx):
+            kept = kept.clone()
+        backend = _backend(student)
+        return backend.own_backward(student, index, kept, grad), None
+
+
+def _backend(logits: Tensor) -> ModuleType:
+    return cpu if logits.device.type == 'cpu' else cuda
+
+
+def _is_last(ctx: Any) -> bool:
+    """Tell whether no other backward will ask for what was saved.
+
+    In which case autograd is told to forget it.
+    """
+    ctx.maybe_clear_saved_tensors()
+    try:
+        return not ctx.saved_tensors
+    except RuntimeError:
+        return True
+
+
+def _differentiable(
+    ctx: Any,
+    student: Tensor,
+    index: Optional[Tensor],
+    odds: Tensor,
+    gradient: Tensor,
+    grad_target: Tensor,
+    grad_others: Tensor,
+) -> Tensor:
+    """Weight the gradient so that it can be differentiated in turn."""
+    target, others = own_gradients(
+        student, index, odds, ctx.spec, create_graph=True
+    )
+    from_teacher = (gradient / ctx.scale - target - others).detach()
+    weighted = grad_target.unsqueeze(1) * target
+    weighted = weighted + grad_others.unsqueeze(1) * (others + from_teacher)
+    return weighted.to(student.dtype)
