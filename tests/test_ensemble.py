@@ -6,7 +6,7 @@ import pytest
 import tiny
 import torch
 
-from mmnkd.ensemble import TeacherEnsemble
+from mmnkd.teacher import TeacherEnsemble
 
 PREPROCESSOR = tiny.build(tiny.resnet()).data_preprocessor
 

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from ..checks import check_arguments, check_not_negative
 from ..dry_run import blank_image, dry_run
-from ..ensemble import TeacherEnsemble
 from ..logits import as_logits, check_head
 from ..loss_dict import (
     LossDict,
@@ -33,7 +32,7 @@ from ..loss_dict import (
 )
 from ..schedule import Schedule, WeightSchedule
 from ..taps import check_taps, recorded
-from ..teacher import FrozenTeacher
+from ..teacher import FrozenTeacher, TeacherEnsemble
 
 __all__ = ['DistillationMixin']
 

@@ -6,30 +6,33 @@ copies and DDP wrapper never see it.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Optional, Union
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
-from mmpretrain.models import HuggingFaceClassifier, TimmClassifier
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from .checkpoint import load_strictly, read_state_dict
-from .dry_run import explained
-from .images import ImageAdapter, height_and_width
-from .logits import as_logits
-from .model_config import find_weights, read_model_config
-from .taps import check_taps, recorded
+from ..checkpoint import load_strictly, read_state_dict
+from ..dry_run import explained
+from ..images import ImageAdapter, height_and_width
+from ..logits import as_logits
+from ..model_config import read_model_config
+from ..taps import check_taps
+from .forward import Forward, joined
+from .options import (
+    NOT_GIVEN,
+    check_class_indices,
+    check_source,
+    initialise,
+    speedup_for,
+)
+from .packing import unpack
 
 __all__ = ['FrozenTeacher']
-
-_NOT_GIVEN: Any = object()
 
 
 class FrozenTeacher:
@@ -54,6 +57,16 @@ class FrozenTeacher:
             are resized to. None keeps the student's.
         class_indices: For each class of the student its index among those of
             the teacher, where the two differ.
+        accelerate: Whether to fold batch normalisation into convolutions and
+            to lay out memory for speed, in eval mode: the same outputs but
+            for rounding, which the first batch shows. False: as it is.
+        dtype: 'bfloat16' or 'float16', in which autocast runs the network.
+            None: float32, or what the student runs in.
+        compile: Whether to use torch.compile.
+        tolerance: The largest error in probability (of features, relative to
+            the largest) that `dtype` may bring for the first images; beyond
+            it the network runs without.
+        micro_batch_size: Images at a time, to save memory; None for all.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -64,38 +77,40 @@ class FrozenTeacher:
     def __init__(
         self,
         model: Union[str, os.PathLike, dict],
-        checkpoint: Union[str, os.PathLike, None] = _NOT_GIVEN,
+        checkpoint: Union[str, os.PathLike, None] = NOT_GIVEN,
         *,
         logits_tap: Optional[str] = None,
         mode: str = 'eval',
         input_size: Union[int, Sequence[int], None] = None,
         class_indices: Optional[Sequence[int]] = None,
+        accelerate: bool = True,
+        dtype: Union[str, torch.dtype, None] = None,
+        compile: bool = False,
+        tolerance: float = 0.05,
+        micro_batch_size: Optional[int] = None,
     ) -> None:
-        if checkpoint is _NOT_GIVEN:
-            known = find_weights(model)
-            example = f' (the model zoo has {known!r})' if known else ''
-            raise ValueError(
-                'Expected `teacher.checkpoint`, but got none. Give the path '
-                f"or URL of the teacher's weights{example}, or None to keep "
-                "the model's own initialisation."
-            )
-        if mode not in ('eval', 'train'):
-            raise ValueError(
-                "Expected `teacher.mode` to be 'eval' or 'train', but got "
-                f'{mode!r}.'
-            )
-        if not isinstance(checkpoint, (str, os.PathLike, type(None))):
-            raise TypeError(
-                'Expected `teacher.checkpoint` to be a path, a URL or None, '
-                f'but got {checkpoint!r}.'
-            )
+        check_source(model, checkpoint, mode)
         self.model = model
         self.checkpoint = None if checkpoint is None else str(checkpoint)
         self.logits_tap = logits_tap
         self.mode = mode
         self.input_size = height_and_width(input_size)
-        self.class_indices = _class_indices(class_indices)
-        self.network: Optional[nn.Module] = None
+        self.class_indices = check_class_indices(class_indices)
+        self.micro_batch_size = micro_batch_size
+        self.speedup = speedup_for(
+            mode, accelerate, dtype, compile, tolerance, micro_batch_size
+        )
+        self._forward: Optional[Forward] = None
+        self._is_fast = False
+        self._taps: set[str] = set()
+
+    @property
+    def network(self) -> Optional[nn.Module]:
+        """Return the network, None before :meth:`build`.
+
+        It is another one after the first batch: accelerated.
+        """
+        return None if self._forward is None else self._forward.network
 
     def __deepcopy__(self, memo: dict) -> FrozenTeacher:
         # An EMA copy of the student shares the teacher: it never changes.
@@ -103,7 +118,7 @@ class FrozenTeacher:
 
     def __getstate__(self) -> dict:
         # A pickled student carries the recipe of its teacher, not the weights.
-        return {**vars(self), 'network': None}
+        return {**vars(self), '_forward': None, '_is_fast': False}
 
     def build(
         self, student_preprocessor: nn.Module, taps: Collection[str] = ()
@@ -128,9 +143,10 @@ class FrozenTeacher:
                 weights = read_state_dict(self.checkpoint)
                 load_strictly(network, weights, self.checkpoint)
             else:
-                _initialise(network)
-        self.network = network.requires_grad_(False)
-        self.network.train(self.mode == 'train')
+                initialise(network)
+        network.requires_grad_(False).train(self.mode == 'train')
+        self._forward = Forward(network)
+        self._taps = set(self._modules(taps).values())
         self._move(torch.device('cpu'))
         print_log(f'Built the {self!r}', 'current')
 
@@ -158,9 +174,16 @@ class FrozenTeacher:
             config['pretrained'] = False
         with torch.random.fork_rng(devices=[]):
             network = trial._new_network(config, student_preprocessor, taps)
-        trial.network = network.eval()
+        trial._forward = Forward(network.eval())
         trial._move(images.device)
-        return trial._run(images, taps, explained(network, images))
+
+        def run(images: Tensor) -> Any:
+            with explained(network, images):
+                return network(images)
+
+        trial._forward = Forward(network, run=run)
+        trial.speedup = None
+        return trial._run(images, taps)
 
     def image_size(self, tap: str, given: tuple[int, int]) -> tuple[int, int]:
         """Return (height, width) that images of size `given` come to here."""
@@ -205,33 +228,59 @@ class FrozenTeacher:
         Raises:
             ValueError: The network puts out no logits, or not enough.
         """
-        return self._run(images, taps, contextlib.nullcontext())
+        parts = [
+            self._run(some, taps)
+            for some in images.split(self.micro_batch_size or len(images))
+        ]
+        return {tap: joined([part[tap] for part in parts]) for tap in taps}
 
     @torch.no_grad()
-    def _run(
-        self,
-        images: Tensor,
-        taps: Collection[str],
-        guard: AbstractContextManager,
-    ) -> dict[str, Any]:
-        assert self.network is not None, 'build() comes first'
+    def _run(self, images: Tensor, taps: Collection[str]) -> dict[str, Any]:
+        assert self._forward is not None, 'build() comes first'
         if self._device != images.device:
             self._move(images.device)
         modules = self._modules(taps)
-        with recorded(self.network, set(modules.values())) as recorded_outputs:
-            adapted = self._adapt(images)
-            with guard:
-                result = self.network(adapted)
-        outputs = {tap: recorded_outputs[m] for tap, m in modules.items()}
+        images = self._adapt(images)
+        self._speed_up(images, set(modules.values()))
+        result, recorded = self._forward(images, set(modules.values()))
+        outputs = {tap: recorded[name] for tap, name in modules.items()}
         if 'logits' in taps:
-            logits = as_logits(
-                outputs.get('logits', result),
-                self.network,
-                self.logits_tap or '',
-                'teacher=dict(logits_tap={!r})',
-            )
+            logits = self._logits(outputs.get('logits', result))
             outputs['logits'] = self._pick_classes(logits)
         return outputs
+
+    @torch.compiler.disable
+    def _speed_up(self, images: Tensor, names: set[str]) -> None:
+        assert self._forward is not None
+        if self.speedup is None or images.is_meta:  # which has no values
+            return
+        if not self._is_fast:
+            self._taps |= names
+            self._forward = self.speedup(
+                self._forward,
+                images,
+                self._taps,
+                lambda result, outputs: self._logits(
+                    outputs.get(self.logits_tap or '', result)
+                ),
+            )
+            self._is_fast = True
+        elif not names <= self._taps:
+            raise ValueError(
+                f'Expected taps out of {sorted(self._taps)}, for which the '
+                'teacher was accelerated, but got '
+                f'{sorted(names - self._taps)} too. Name them all in build(), '
+                'or accelerate=False.'
+            )
+
+    def _logits(self, output: Any) -> Tensor:
+        assert self.network is not None
+        return as_logits(
+            output,
+            self.network,
+            self.logits_tap or '',
+            'teacher=dict(logits_tap={!r})',
+        )
 
     def _modules(self, taps: Collection[str]) -> dict[str, str]:
         """Map taps to names of sub-modules; the whole network has none."""
@@ -242,7 +291,9 @@ class FrozenTeacher:
 
     def _move(self, device: torch.device) -> None:
         assert self.network is not None
-        self.network.to(device)
+        unpack(self.network)
+        self._forward = Forward(self.network.to(device))
+        self._is_fast = False
         if self.class_indices is not None:
             self._columns = torch.tensor(self.class_indices, device=device)
         self._device = device
@@ -257,28 +308,3 @@ class FrozenTeacher:
                 f'{logits.shape[1]} classes of the teacher, but got {highest}.'
             )
         return logits.index_select(1, self._columns)
-
-
-def _initialise(network: nn.Module) -> None:
-    """Let the network initialise itself, without undoing `pretrained=True`."""
-    if isinstance(network, (TimmClassifier, HuggingFaceClassifier)):
-        # The other library has done it. mmengine would call its
-        # `init_weights`, which some networks of timm have, once more.
-        network.model.is_init = True
-    if isinstance(network, BaseModule):
-        network.init_weights()
-
-
-def _class_indices(indices: Optional[Sequence[int]]) -> Optional[list[int]]:
-    if indices is None:
-        return None
-    if (
-        not isinstance(indices, (tuple, list))
-        or not indices
-        or not all(type(i) is int and i >= 0 for i in indices)
-    ):
-        raise ValueError(
-            'Expected `teacher.class_indices` to be a list of ints >= 0, one '
-            f'for each class of the student, but got {indices!r}.'
-        )
-    return list(indices)
