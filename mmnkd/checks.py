@@ -89,7 +89,7 @@ def is_compiling() -> bool:
 
 
 def _check_target_values(target: Tensor, num_classes: int) -> None:
-    low, high = target.min().item(), target.max().item()
+    low, high = (value.item() for value in target.aminmax())
     if target.ndim == 1 and (low < 0 or high >= num_classes):
         raise ValueError(
             f'Expected class indices in [0, {num_classes - 1}] in `target`, '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import random
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -40,10 +41,11 @@ class Plan:
 def alternate(
     functions: Mapping[str, Function], plan: Plan
 ) -> dict[str, list[float]]:
-    """Time functions by turns: A B C, A B C, and so on.
+    """Time functions by turns: each once a round, in an order that changes.
 
-    Whatever slows the machine for a while slows all of them. So the times of
-    one round can be divided by each other.
+    Whatever slows the machine for a while slows all of them, and none always
+    finds the caches as the same other left them. So the times of one round
+    can be divided by each other.
 
     Args:
         functions: What to call, by name.
@@ -58,8 +60,11 @@ def alternate(
     gc.collect()
     with _without_gc():
         for number in range(plan.warmup + plan.rounds):
-            for name, function in functions.items():
-                elapsed = timed(function)
+            order = random.Random(number).sample(
+                list(functions), len(functions)
+            )
+            for name in order:
+                elapsed = timed(functions[name])
                 if number >= plan.warmup:
                     seconds[name].append(elapsed)
             plan.after_round()

@@ -86,7 +86,7 @@ class FrozenTeacher:
         accelerate: bool = True,
         dtype: Union[str, torch.dtype, None] = None,
         compile: bool = False,
-        tolerance: float = 0.05,
+        tolerance: float = 0.1,
         micro_batch_size: Optional[int] = None,
     ) -> None:
         check_source(model, checkpoint, mode)

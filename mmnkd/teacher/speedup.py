@@ -46,7 +46,7 @@ class Speedup:
     accelerate: bool = True
     dtype: Optional[torch.dtype] = None
     compile: bool = False
-    tolerance: float = 0.05
+    tolerance: float = 0.1
 
     def __call__(
         self,

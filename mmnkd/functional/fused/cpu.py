@@ -187,7 +187,9 @@ def _fast(
 ) -> Optional[Columns]:
     """Compute all blocks; return None where a sum underflowed."""
     parts = [fast_block(block, spec, scale) for block in blocks]
-    sums = Sums(*map(torch.cat, zip(*parts)))
+    sums = parts[0]
+    if len(parts) > 1:
+        sums = Sums(*map(torch.cat, zip(*parts)))
     least = torch.minimum(sums.s_others, sums.t_others).min()
     limits = torch.finfo(least.dtype)
     return (

@@ -6,7 +6,9 @@ less than its bmm (tools/benchmark.py losses shows what it comes to).
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Any, NamedTuple, Optional
 
 import torch
 import torch.nn.functional as F
@@ -76,15 +78,19 @@ def fast_block(block: Block, spec: Spec, scale: float) -> Sums:
     # d(others)/ds = weight * (S - T), both over the others
     weight = scale * spec.others_weight / spec.temperature
     g.mul_(t_others.reciprocal().mul_(-weight))
-    s_max = s.amax(dim=1, keepdim=True)
-    shift = s_max
+    shift = s_max = s.amax(dim=1, keepdim=True)
     if spec.entropy:
         shift = s_max - t.amax(dim=1, keepdim=True)
+    compared = t if spec.entropy else None
+    shares = _shares(spec, scale, t_t, t_others)
 
-    each = (s, t, g, shift, t_t, t_others, s_max if labels is None else labels)
-    rows = zip(*(tensor.split(scratch.shape[1]) for tensor in each))
-    parts = [_student(_Rows(*some), scratch, spec, scale) for some in rows]
-    s_others, s_top, s_rest, target_top, dot = map(torch.cat, zip(*parts))
+    columns = (s, g, compared, shift, labels, *shares)
+    parts = [
+        _student(_Rows(*rows), scratch, spec)
+        for rows in _split(columns, scratch.shape[1])
+    ]
+    s_others, s_top, dot, *rest = map(torch.cat, zip(*parts))
+    s_rest, target_top = rest or (s_others, s_top)
     s_target = s_max
     if labels is not None:
         # What the target's logit gets, those of the others have lost.
@@ -100,6 +106,18 @@ def fast_block(block: Block, spec: Spec, scale: float) -> Sums:
         s_rest,
         target_top,
         dot,
+    )
+
+
+def _split(
+    columns: tuple[Optional[Tensor], ...], size: int
+) -> Iterator[tuple[Any, ...]]:
+    """Yield parts of `size` rows."""
+    return zip(
+        *(
+            repeat(None) if column is None else column.split(size)
+            for column in columns
+        )
     )
 
 
@@ -129,49 +147,26 @@ def _teacher(block: Block, spec: Spec) -> tuple[Tensor, Tensor, Tensor]:
     return t_t, _others(g, labels), top
 
 
-class _Rows(NamedTuple):
-    """Hold m rows of a block."""
+def _shares(
+    spec: Spec, scale: float, t_t: Tensor, t_others: Tensor
+) -> tuple[Tensor, Tensor, Optional[Tensor]]:
+    """Return what the student's softmax gets in the gradient, all (n, 1).
 
-    s: Tensor  # (m, C)
-    t: Tensor
-    g: Tensor
-    shift: Tensor  # (m, 1), as what follows
-    t_t: Tensor
-    t_others: Tensor
-    labels: Tensor  # anything where there are none
-
-
-def _student(
-    rows: _Rows, scratch: Tensor, spec: Spec, scale: float
-) -> tuple[Tensor, ...]:
-    """Add the student's part to the gradient, see :class:`Sums`."""
-    s, t, g, shift, t_t, t_others, labels = rows
-    e, scaled = scratch[0, : len(s)], scratch[-1, : len(s)]
-    has_target = spec.target is not None
-    compared = torch.sub(s, t, out=e) if spec.entropy else s
-    dot = torch.sub(compared, shift, out=e).mul_(g).sum(dim=1, keepdim=True)
-
-    x = s
-    if spec.temperature != 1:
-        x = torch.div(s, spec.temperature, out=scaled)
-    torch.softmax(x, dim=1, out=e)
-    s_top = target_top = e.amax(dim=1, keepdim=True)
-    s_others = _others(e, labels) if has_target else torch.ones_like(dot)
-    s_rest = s_others
-    weight = scale * spec.others_weight / spec.temperature
-    share = s_others.reciprocal().mul_(weight)
-    if spec.target == 'soft_label' and spec.temperature != 1:
-        g.addcmul_(e, share)
-        torch.softmax(s, dim=1, out=e)
-        target_top = e.amax(dim=1, keepdim=True)
-        s_rest = _others(e, labels)
-        share.zero_()
-    if spec.target == 'soft_label':
-        share.add_(t_t, alpha=scale * spec.target_weight)
-    elif has_target:
-        share.sub_(_moved(spec, scale, s_rest, t_t, t_others).div_(s_rest))
-    g.addcmul_(e, share)
-    return s_others, s_top, s_rest, target_top, dot
+    Namely :math:`a / s + b`, with s its sum over the others; and, of a target
+    term at another temperature, c times the softmax there, else None.
+    """
+    a = torch.full_like(t_others, scale * spec.others_weight).div_(
+        spec.temperature
+    )
+    if spec.target is None:
+        return a, torch.zeros_like(a), None
+    if spec.target == 'binary':
+        weight = scale * spec.target_weight / spec.temperature
+        return a.sub_(t_others, alpha=weight), torch.full_like(a, weight), None
+    pull = t_t * (scale * spec.target_weight)
+    if spec.temperature == 1:
+        return a, pull, None
+    return a, torch.zeros_like(a), pull
 
 
 def _moved(
@@ -182,6 +177,49 @@ def _moved(
         return (t_t * s_rest).mul_(-scale * spec.target_weight)
     weight = scale * spec.target_weight / spec.temperature
     return (t_others - s_rest).mul_(weight)
+
+
+class _Rows(NamedTuple):
+    """Hold m rows of a block."""
+
+    s: Tensor  # (m, C)
+    g: Tensor
+    t: Optional[Tensor]  # where it is compared
+    shift: Tensor  # (m, 1), as what follows
+    labels: Optional[Tensor]
+    a: Tensor
+    b: Tensor
+    c: Optional[Tensor]
+
+
+def _student(rows: _Rows, scratch: Tensor, spec: Spec) -> tuple[Tensor, ...]:
+    """Add the student's part to the gradient.
+
+    Returns:
+        s_others, s_top and dot of :class:`Sums`; and s_rest and target_top
+        where they are others.
+    """
+    s, g, t, shift, labels, a, b, c = rows
+    e, scaled = scratch[0, : len(s)], scratch[-1, : len(s)]
+    compared = s if t is None else torch.sub(s, t, out=e)
+    dot = torch.sub(compared, shift, out=e).mul_(g).sum(dim=1, keepdim=True)
+    x = s
+    if spec.temperature != 1:
+        x = torch.div(s, spec.temperature, out=scaled)
+    torch.softmax(x, dim=1, out=e)
+    top = e.amax(dim=1, keepdim=True)
+    if labels is None:
+        g.addcmul_(e, a)
+        return torch.ones_like(top), top, dot
+    others = _others(e, labels)
+    g.addcmul_(e, torch.addcdiv(b, a, others))
+    if c is None:
+        return others, top, dot
+    torch.softmax(s, dim=1, out=e)
+    target_top = e.amax(dim=1, keepdim=True)
+    s_rest = _others(e, labels)
+    g.addcmul_(e, c)
+    return others, top, dot, s_rest, target_top
 
 
 def _others(softmax: Tensor, labels: Tensor) -> Tensor:

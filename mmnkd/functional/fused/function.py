@@ -105,10 +105,13 @@ def _backend(logits: Tensor) -> ModuleType:
 
 
 def _is_last(ctx: Any) -> bool:
-    """Tell whether no other backward will ask for what was saved.
-
-    In which case autograd is told to forget it.
-    """
+    """Tell whether no other backward will ask for what was saved."""
+    keeps = getattr(
+        torch._C._autograd, '_get_current_graph_task_keep_graph', None
+    )
+    if keeps is not None:
+        return not keeps()
+    # Of torch < 2.6: autograd forgets it now if nobody will, and says so.
     ctx.maybe_clear_saved_tensors()
     try:
         return not ctx.saved_tensors
