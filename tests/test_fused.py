@@ -7,6 +7,7 @@ import torch
 import torch.autograd.forward_ad as fwad
 from draws import TARGETS, hard, logits, mixed
 from torch.autograd import gradcheck, gradgradcheck
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmnkd.benchmark.measure import peak_memory
 from mmnkd.functional import (
@@ -254,11 +255,79 @@ def test_no_gradient_is_computed_where_none_is_wanted(case):
     assert torch.equal(loss, expected)
 
 
+@WITH_TEACHER
+def test_the_graph_has_nothing_of_the_teacher(case):
+    teacher = logits((5, 7), seed=1).requires_grad_()
+    loss = loss_of(case)(logits((5, 7)), teacher, hard((5, 7)))
+    assert not loss.requires_grad
+
+
 def test_no_gradient_flows_to_the_teacher():
     teacher = logits((5, 7), seed=1).requires_grad_()
     leaf = logits((5, 7)).requires_grad_()
     nkd_loss(leaf, teacher, hard((5, 7))).backward()
     assert teacher.grad is None
+
+
+@ALL
+def test_gradients_may_be_batched(case):
+    loss, teacher, target = loss_of(case), logits((5, 7), 1), hard((5, 7))
+    student = logits((5, 7)).requires_grad_()
+    losses = loss(student, teacher, target, reduction='none')
+    (rows,) = torch.autograd.grad(
+        losses, student, torch.eye(5).double(), is_grads_batched=True
+    )
+    losses = loss(student, teacher, target, reduction='none')
+    (whole,) = torch.autograd.grad(losses.sum(), student)
+    for number in range(5):
+        torch.testing.assert_close(rows[number][number], whole[number])
+    torch.testing.assert_close(rows.sum(dim=0), whole)
+
+
+@pytest.mark.parametrize('gap', [5.0, 14.0, 20.0])
+def test_the_binary_term_alone_is_right_for_a_sure_teacher(gap):
+    student, teacher = logits((4, 9)).float(), logits((4, 9), 1).float()
+    target = torch.arange(4)
+    teacher[target, target] = teacher.amax(dim=1) + gap
+    student[target, target] = student.amax(dim=1) + gap
+    gradients = []
+    for form in (plain_forms, torch.enable_grad):
+        leaf = student.clone().requires_grad_()
+        with form():
+            term, _ = dkd_terms(leaf, teacher, target, temperature=1.0)
+        term.sum().backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize('gamma', [1.5, 0.01])
+def test_terms_weighted_apart_in_bfloat16_do_not_cancel(gamma):
+    student = logits((8, 100)).bfloat16()
+    rest = logits((8, 100), 1), hard((8, 100))
+
+    def nontarget(student):
+        return nkd_terms(student, *rest, gamma=gamma)[1]
+
+    _, gradient = value_and_gradient(nontarget, student)
+    _, exact = value_and_gradient(nontarget, student.double())
+    assert (gradient - exact).norm() < 0.01 * exact.norm()
+
+
+@ALL
+def test_one_row_far_above_changes_only_itself(case, monkeypatch):
+    robust, rows = cpu.robust_block, []
+
+    def counted(block, *args):
+        rows.append(len(block.s))
+        return robust(block, *args)
+
+    monkeypatch.setattr(cpu, 'robust_block', counted)
+    student, teacher = logits((50, 9)).float(), logits((50, 9), 1).float()
+    target = hard((50, 9))
+    student[7, target[7]] += 4000
+    assert_like_plain(case, student, teacher, target, rtol=1e-4, atol=1e-4)
+    has_target = not case.startswith(('kd', 'tf'))
+    assert rows == [1] * 3 * has_target
 
 
 def strided(shape, seed):
@@ -317,6 +386,14 @@ def test_a_trace_takes_the_plain_form(case, fused_calls):
     assert not fused_calls
     other = logits((5, 7), 3)
     torch.testing.assert_close(traced(other), loss(other, teacher, target))
+
+
+@ALL
+def test_modes_that_see_each_operation_take_the_plain_form(case, fused_calls):
+    loss, teacher, target = loss_of(case), logits((5, 7), 1), hard((5, 7))
+    with FlopCounterMode(display=False):
+        loss(logits((5, 7)), teacher, target)
+    assert not fused_calls
 
 
 class Subclass(torch.Tensor):

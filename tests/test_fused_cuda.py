@@ -148,6 +148,26 @@ class TestKernels:
         assert_close(again, gradient)
         assert again.requires_grad
 
+    @pytest.mark.parametrize('temperature', [1.0, 4.0])
+    def test_classes_that_are_masked_in_both_count_for_nothing(
+        self, blocks, temperature
+    ):
+        student, teacher, target = draw((5, 19), torch.float64)
+        target = target % 10 + 9
+        student[:, :9] = teacher[:, :9] = float('-inf')
+        rows = compute('nkd', student, teacher, target, temperature)
+        rest = compute(
+            'nkd',
+            student[:, 9:].contiguous(),
+            teacher[:, 9:].contiguous(),
+            target - 9,
+            temperature,
+        )
+        for whole, part in zip(rows[:3], rest[:3]):
+            assert_close(whole, part)
+        assert_close(rows.gradient[:, 9:], rest.gradient)
+        assert not rows.gradient[:, :9].any()
+
     def test_tf_nkd_uses_the_kernels(self, monkeypatch):
         monkeypatch.setattr(function, '_backend', lambda logits: cuda)
         student, target = logits((5, 7)), hard((5, 7))

@@ -1,5 +1,7 @@
 """The teacher's forward, made fast: the same outputs, or left as it was."""
 
+import collections
+import copy
 import re
 import sys
 
@@ -12,8 +14,9 @@ from torch import nn
 
 from mmnkd import FrozenTeacher
 from mmnkd.benchmark import peak_memory
+from mmnkd.teacher.comparison import EXACT, Outputs, _without_tf32
 from mmnkd.teacher.folding import fold_batch_norms, shared_copy
-from mmnkd.teacher.forward import joined
+from mmnkd.teacher.forward import in_float32, joined
 from mmnkd.teacher.packing import PackedConv2d, pack, unpack
 
 MOBILENET = {
@@ -98,8 +101,9 @@ def test_an_accelerated_teacher_puts_out_the_same(model, size, folded, log):
         assert count(fast.network, nn.BatchNorm2d) == 0
     (line,) = log()
     assert re.search(
-        r'channels_last memory.*weights packed: off by up to \d\.\de[-+]\d\d in '
-        r'the logits \(which reach \d+\.\d\), \d\.\de[-+]\d\d in probability',
+        r'channels_last memory.*, weights packed \(\d+\): off by up to '
+        r'\d\.\de[-+]\d\d in the logits \(whose standard deviation is '
+        r'\d\.\de[-+]\d\d\), \d\.\de[-+]\d\d in probability',
         line,
     )
 
@@ -136,7 +140,11 @@ def test_in_train_mode_what_changes_statistics_is_refused(options):
     [
         ({'dtype': 'float64'}, ValueError, "'bfloat16', 'float16'.*'float64'"),
         ({'dtype': torch.float32}, ValueError, 'got torch.float32'),
-        ({'tolerance': 0}, ValueError, 'teacher.tolerance.*positive.*got 0'),
+        (
+            {'tolerance': 1.5},
+            ValueError,
+            'tolerance.*less than 1.*1.5',
+        ),
         ({'micro_batch_size': 0}, ValueError, 'micro_batch_size.*got 0'),
     ],
 )
@@ -282,7 +290,7 @@ def test_what_reads_between_in_a_function_is_found_by_the_comparison(log):
     torch.testing.assert_close(
         teacher(images())['logits'], plain(images())['logits']
     )
-    assert 'without `accelerate`, which is off by up to' in log()[0]
+    assert 'without `batch norm folding`, which is off by up to' in log()[0]
     assert count(teacher.network, nn.BatchNorm2d) == 10
 
 
@@ -502,3 +510,124 @@ def test_a_distilled_step_takes_the_memory_of_a_forward_of_the_teacher():
     forward = peak_memory(lambda: distilled.teacher(batch))
     logits = 4 * 4 * 32 * 10  # of both, a gradient, and scratch memory
     assert together <= alone + forward + 4 * logits
+
+
+# What the comparison sees.
+
+
+def outputs(logits, *features):
+    return Outputs(logits, list(features))
+
+
+@pytest.mark.parametrize(
+    'sure',
+    [
+        torch.zeros(1, 1000),
+        100 * torch.nn.functional.one_hot(torch.tensor([3]), 1000).float(),
+    ],
+    ids=['many classes', 'a sure teacher'],
+)
+def test_logits_may_not_differ_where_probabilities_hardly_can(sure):
+    logits = sure + torch.randn(1, 1000) * 0.1
+    plain = outputs(logits)
+    other = outputs(logits + 0.02 * torch.randn(1, 1000))
+    error = other.error(plain)
+    assert error.probability < 1e-4
+    assert not error.is_within(EXACT)
+    assert outputs(logits + 1e-6).error(plain).is_within(EXACT)
+
+
+@pytest.mark.parametrize('place', [0, 1])
+def test_not_a_number_is_off(place):
+    features = [torch.ones(3), torch.ones(3)]
+    plain = outputs(None, *features)
+    assert outputs(None, *features).error(plain).is_within(EXACT)
+    features[place] = torch.tensor([1.0, float('nan'), 1.0])
+    assert not outputs(None, *features).error(plain).is_within(EXACT)
+    logits = torch.tensor([[1.0, float('nan')]])
+    error = outputs(logits).error(outputs(torch.ones(1, 2)))
+    assert not error.is_within(EXACT)
+
+
+def test_a_teacher_of_features_needs_no_logits(log):
+    model = {**tiny.resnet(8), 'head': None, 'neck': None}
+    teacher = built(model, taps=['backbone.layer2'])
+    plain = built(model, taps=['backbone.layer2'], accelerate=False)
+    expected = plain(images(), ['backbone.layer2'])
+    actual = teacher(images(), ['backbone.layer2'])
+    torch.testing.assert_close(actual, expected)
+    assert 'of the largest feature' in log()[0]
+
+
+def test_a_teacher_left_as_it_is_is_not_compared(log):
+    teacher = built(accelerate=False)
+    calls = []
+    teacher.network.register_forward_hook(lambda *_: calls.append(1))
+    teacher(images())
+    teacher(images(), ['backbone.layer1'])
+    assert len(calls) == 2
+    assert not log()
+
+
+def test_the_first_batch_takes_no_random_numbers_of_the_student():
+    class Random(type(built().network.backbone.layer1[0])):
+        def forward(self, x):
+            return super().forward(x) + 0 * torch.rand(())
+
+    states = []
+    for options in ({}, {'accelerate': False}):
+        teacher = built(**options)
+        teacher.network.backbone.layer1[0].__class__ = Random
+        torch.manual_seed(1)
+        teacher(images())
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)
+
+
+def test_a_network_that_reads_its_convolutions_still_can():
+    teacher = built()
+    plain = teacher.network.backbone.conv1
+    teacher(images())
+    packed = teacher.network.backbone.conv1
+    assert type(packed) is PackedConv2d
+    for name in ('stride', 'kernel_size', 'padding', 'in_channels', 'groups'):
+        assert getattr(packed, name) == getattr(plain, name)
+    assert packed.weight.shape == plain.weight.shape
+    assert repr(packed).split('(')[1] == repr(plain).split('(')[1]
+    copied = copy.deepcopy(teacher.network)
+    torch.testing.assert_close(copied(images()), teacher.network(images()))
+
+
+def test_a_refused_compile_leaves_the_rest(log):
+    taps = ['backbone.layer2']
+    teacher = built(taps=taps, compile=True)
+    teacher(images(), taps)
+    assert count(teacher.network, PackedConv2d) > 0
+
+
+def test_named_tuples_and_mappings_keep_their_type():
+    pair = collections.namedtuple('pair', 'a b')
+    part = collections.OrderedDict(x=pair(torch.ones(2).half(), 3))
+    for whole in (joined([part, part]), in_float32(part)):
+        assert type(whole) is collections.OrderedDict
+        assert type(whole['x']) is pair
+    assert joined([part, part])['x'].a.shape == (4,)
+    assert in_float32(part)['x'].a.dtype == torch.float32
+    assert part['x'].a.dtype == torch.float16
+
+
+def test_a_convolution_called_by_keyword_is_left():
+    network = Net(lambda self, x: self.c(input=x), c=convolution())
+    x = torch.randn(1, 4, 5, 5)
+    assert pack(network, lambda: network(x), torch.float32, ()) == 0
+
+
+def test_precision_around_the_comparison_is_put_back():
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    for allowed in (True, False):
+        matmul.allow_tf32 = allowed
+        with _without_tf32():
+            pass
+        assert matmul.allow_tf32 == allowed
+    matmul.allow_tf32 = before

@@ -130,7 +130,8 @@ def dkd_terms(
     index = target_index(target)
     if can_fuse(logits_student, logits_teacher, index):
         spec = Spec.dkd(temperature, alpha, beta)
-        return Terms.apply(logits_student, logits_teacher, index, spec)
+        teacher = logits_teacher.detach()
+        return Terms.apply(logits_student, teacher, index, spec)
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     student, teacher = student / temperature, teacher / temperature
     binary = kl_divergence(

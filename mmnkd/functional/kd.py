@@ -59,7 +59,8 @@ def kd_loss(
 
     if can_fuse(logits_student, logits_teacher):
         spec = Spec.kd(temperature)
-        _, loss = Terms.apply(logits_student, logits_teacher, None, spec)
+        teacher = logits_teacher.detach()
+        _, loss = Terms.apply(logits_student, teacher, None, spec)
         return reduce_loss(loss, reduction)
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     log_s = F.log_softmax(student / temperature, dim=1)

@@ -122,7 +122,8 @@ def nkd_terms(
     index = target_index(target)
     if can_fuse(logits_student, logits_teacher, index):
         spec = Spec.nkd(temperature, gamma)
-        return Terms.apply(logits_student, logits_teacher, index, spec)
+        teacher = logits_teacher.detach()
+        return Terms.apply(logits_student, teacher, index, spec)
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     log_s = F.log_softmax(student, dim=1).gather(1, index)
     t = F.softmax(teacher, dim=1).gather(1, index)

@@ -39,8 +39,9 @@ def fold_batch_norms(
 ) -> int:
     """Fold each batch normalisation that alone reads a convolution's output.
 
-    That the network does so in its modules; what functions read in between
-    can't be seen, so compare the outputs.
+    That the network does so in its modules; what functions read in between,
+    or modules by keyword, can't be seen, so compare the outputs. Subclasses
+    that do more, such as timm's BatchNormAct2d, stay as they are.
 
     Args:
         network: A network in eval mode, changed in place; no tensor is.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, MutableMapping
+import copy
+from collections.abc import Iterable, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
@@ -64,11 +65,9 @@ def in_float32(output: Any) -> Any:
         low = output.dtype in (torch.bfloat16, torch.float16)
         return output.float() if low else output
     if isinstance(output, MutableMapping):
-        for key, value in output.items():
-            output[key] = in_float32(value)
-        return output
+        return _mapping(output, {k: in_float32(v) for k, v in output.items()})
     if isinstance(output, (tuple, list)):
-        return type(output)(in_float32(part) for part in output)
+        return _sequence(output, [in_float32(part) for part in output])
     return output
 
 
@@ -84,8 +83,26 @@ def joined(parts: list[Any]) -> Any:
         return first
     if isinstance(first, Tensor):
         return torch.cat(parts)
-    if isinstance(first, Mapping):
-        return {key: joined([part[key] for part in parts]) for key in first}
+    if isinstance(first, MutableMapping):
+        keys = list(first)
+        return _mapping(
+            first, {k: joined([p[k] for p in parts]) for k in keys}
+        )
     if isinstance(first, (tuple, list)):
-        return type(first)(joined(list(each)) for each in zip(*parts))
+        return _sequence(first, [joined(list(each)) for each in zip(*parts)])
     return first
+
+
+def _mapping(like: MutableMapping, values: dict) -> MutableMapping:
+    """Return a mapping of the same type, such as an output of transformers."""
+    result = copy.copy(like)
+    for key, value in values.items():
+        result[key] = value
+    return result
+
+
+def _sequence(like: Any, values: list) -> Any:
+    """Return a tuple, named or not, or a list."""
+    if hasattr(like, '_fields'):
+        return type(like)(*values)
+    return type(like)(values)

@@ -63,9 +63,10 @@ class FrozenTeacher:
         dtype: 'bfloat16' or 'float16', in which autocast runs the network.
             None: float32, or what the student runs in.
         compile: Whether to use torch.compile.
-        tolerance: The largest error in probability (of features, relative to
-            the largest) that `dtype` may bring for the first images; beyond
-            it the network runs without.
+        tolerance: The largest error in probability that `dtype` may bring for
+            the first images. Of logits relative to their standard deviation,
+            and of features to the largest, it is 10 times that. Beyond it the
+            network runs without `dtype`.
         micro_batch_size: Images at a time, to save memory; None for all.
 
     Raises:
@@ -98,7 +99,12 @@ class FrozenTeacher:
         self.class_indices = check_class_indices(class_indices)
         self.micro_batch_size = micro_batch_size
         self.speedup = speedup_for(
-            mode, accelerate, dtype, compile, tolerance, micro_batch_size
+            mode,
+            accelerate=accelerate,
+            dtype=dtype,
+            compile=compile,
+            tolerance=tolerance,
+            micro_batch_size=micro_batch_size,
         )
         self._forward: Optional[Forward] = None
         self._is_fast = False
@@ -108,7 +114,8 @@ class FrozenTeacher:
     def network(self) -> Optional[nn.Module]:
         """Return the network, None before :meth:`build`.
 
-        It is another one after the first batch: accelerated.
+        After the first batch it is another one, accelerated: some weights
+        are in other modules then, or in no ``state_dict``.
         """
         return None if self._forward is None else self._forward.network
 
@@ -147,6 +154,7 @@ class FrozenTeacher:
         network.requires_grad_(False).train(self.mode == 'train')
         self._forward = Forward(network)
         self._taps = set(self._modules(taps).values())
+        self._millions = sum(p.numel() for p in network.parameters()) / 1e6
         self._move(torch.device('cpu'))
         print_log(f'Built the {self!r}', 'current')
 
@@ -205,9 +213,8 @@ class FrozenTeacher:
     def __repr__(self) -> str:
         if self.network is None:
             return f'teacher {self.model!r}, not built yet'
-        millions = sum(p.numel() for p in self.network.parameters()) / 1e6
         return (
-            f'teacher {type(self.network).__name__}: {millions:.2f} M '
+            f'teacher {type(self.network).__name__}: {self._millions:.2f} M '
             f'parameters from {self.checkpoint}, in {self.mode} mode, images: '
             f'{self._adapt!r}'
         )
@@ -241,7 +248,7 @@ class FrozenTeacher:
             self._move(images.device)
         modules = self._modules(taps)
         images = self._adapt(images)
-        self._speed_up(images, set(modules.values()))
+        self._speed_up(images, set(modules.values()), 'logits' in taps)
         result, recorded = self._forward(images, set(modules.values()))
         outputs = {tap: recorded[name] for tap, name in modules.items()}
         if 'logits' in taps:
@@ -250,7 +257,9 @@ class FrozenTeacher:
         return outputs
 
     @torch.compiler.disable
-    def _speed_up(self, images: Tensor, names: set[str]) -> None:
+    def _speed_up(
+        self, images: Tensor, names: set[str], with_logits: bool
+    ) -> None:
         assert self._forward is not None
         if self.speedup is None or images.is_meta:  # which has no values
             return
@@ -260,8 +269,10 @@ class FrozenTeacher:
                 self._forward,
                 images,
                 self._taps,
-                lambda result, outputs: self._logits(
-                    outputs.get(self.logits_tap or '', result)
+                lambda result, outputs: (
+                    self._logits(outputs.get(self.logits_tap or '', result))
+                    if with_logits
+                    else None
                 ),
             )
             self._is_fast = True

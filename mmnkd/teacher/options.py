@@ -11,7 +11,7 @@ from mmengine.model import BaseModule
 from mmpretrain.models import HuggingFaceClassifier, TimmClassifier
 from torch import nn
 
-from ..checks import check_count, check_positive
+from ..checks import check_count, check_share
 from ..model_config import find_weights
 from .speedup import Speedup
 
@@ -87,21 +87,24 @@ def check_class_indices(
 
 def speedup_for(
     mode: str,
+    *,
     accelerate: bool,
     dtype: Union[str, torch.dtype, None],
     compile: bool,
     tolerance: float,
     micro_batch_size: Optional[int],
 ) -> Optional[Speedup]:
-    """Return what may be done to the forward, None in mode 'train'.
+    """Return what may be done to the forward, None for nothing.
 
     Raises:
         TypeError, ValueError: An option can't be what it is.
     """
-    check_positive('teacher.tolerance', tolerance)
+    check_share('teacher.tolerance', tolerance)
     check_count('teacher.micro_batch_size', micro_batch_size)
+    speedup = Speedup(accelerate, _autocast_dtype(dtype), compile, tolerance)
     if mode == 'eval':
-        return Speedup(accelerate, _autocast_dtype(dtype), compile, tolerance)
+        wanted = accelerate or dtype is not None or compile
+        return speedup if wanted else None
     if dtype is not None or compile or micro_batch_size is not None:
         raise ValueError(
             'Expected no `dtype`, `compile` or `micro_batch_size` of a '

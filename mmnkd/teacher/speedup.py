@@ -6,29 +6,25 @@ network, is left out, and the log says so.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import warnings
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, Callable, NamedTuple, Optional
+from functools import partial
+from typing import Callable, NamedTuple, Optional
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from .comparison import EXACT, Limits, LogitsOf, Outputs, full_precision
 from .folding import fold_batch_norms, shared_copy
 from .forward import Forward
 from .packing import pack
 
 __all__ = ['Speedup']
 
-_EXACT = 1e-4  # the largest error of steps that only round differently
 _COMPARED = 8  # images
-
-# From what a network and its taps put out, logits or None.
-LogitsOf = Callable[[Any, dict[str, Any]], Optional[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Speedup:
             on a CPU, weights in the order of oneDNN: exact but for rounding.
         dtype: That of autocast, None for whatever is around.
         compile: Whether to use torch.compile.
-        tolerance: The largest error that `dtype` may bring.
+        tolerance: The largest error in probability that `dtype` may bring.
     """
 
     accelerate: bool = True
@@ -65,172 +61,118 @@ class Speedup:
             logits_of: What finds the logits.
         """
         some = images[:_COMPARED]
-        steps = list(self._steps(images, names))
-        with _in_full_precision(images.device):
-            expected = _Outputs.of(plain, some, names, logits_of)
-            fast, found = plain, None
+        steps = self._steps(images, names)
+        fast, error = plain, None
+        # The student's random numbers are those of a run without all this.
+        devices = [images.device] if images.is_cuda else []
+        with torch.random.fork_rng(devices), full_precision(images.device):
+            expected = Outputs.of(plain, some, names, logits_of)
             for step in steps:
                 try:
                     candidate = step.make(fast)
-                    outputs = _Outputs.of(candidate, some, names, logits_of)
+                    if candidate is fast:  # nothing to do
+                        continue
+                    outputs = Outputs.of(candidate, some, names, logits_of)
+                    found = outputs.error(expected)
                 except Exception as problem:  # of a network or a compiler
                     _say_no(step.name, f'fails: {_one_line(problem)}')
                     continue
-                error = outputs.error(expected)
-                if error.is_within(step.limit):
-                    fast, found = candidate, error
+                if found.is_within(step.limits):
+                    fast, error = candidate, found
                 else:
-                    _say_no(step.name, f'is off {error}')
-        if found is not None:
+                    _say_no(step.name, f'is off {found}')
+        if error is not None:
             done = ', '.join(fast.done)
-            print_log(f'Teacher runs with {done}: off {found}.', 'current')
+            print_log(f'Teacher runs with {done}: off {error}.', 'current')
         return fast
 
-    def _steps(
-        self, images: Tensor, names: Collection[str]
-    ) -> Iterator[_Step]:
-        limit = _EXACT
+    def _steps(self, images: Tensor, names: Collection[str]) -> list[_Step]:
+        """Return what to try, in this order."""
+        some, dtype = images[:_COMPARED], self.dtype
+        limits, steps = EXACT, []
         if self.accelerate:
-            yield _Step(
-                'accelerate', lambda f: _fold(f, images[:1], names), limit
-            )
-        if self.dtype is not None:
-            limit = self.tolerance
-            dtype = self.dtype
+            steps = [
+                _Step(
+                    'batch norm folding',
+                    partial(_fold, images=some, names=names),
+                ),
+                _Step('channels_last', _channels_last),
+            ]
+        if dtype is not None:
             name = f'dtype={_name(dtype)!r}'
-            yield _Step(name, lambda f: _cast(f, images, dtype), limit)
+            limits = Limits(self.tolerance, 10 * self.tolerance)
+            make = partial(_cast, device=images.device, dtype=dtype)
+            steps.append(_Step(name, make, limits))
         if self.compile:
-            yield _Step('compile', lambda f: _compile(f, images, names), limit)
-        elif self.accelerate and self._packs(images):
-            yield _Step('packing', lambda f: _pack(f, images, names), limit)
-
-    def _packs(self, images: Tensor) -> bool:
-        """Tell whether oneDNN will run, in a dtype that is known now."""
-        if (
-            images.device.type != 'cpu'
-            or not torch.backends.mkldnn.is_available()
-        ):
-            return False
-        probe = torch.ones(1, 1)
-        is_plain = torch.mm(probe, probe).dtype == torch.float32
-        return is_plain if self.dtype is None else self.dtype == torch.bfloat16
+            make = partial(_compile, images=images, names=names)
+            steps.append(_Step('compile', make, limits))
+        if self.accelerate and _packs(images.device, dtype):
+            make = partial(_pack, images=images, names=names)
+            steps.append(_Step('packing', make, limits))
+        return steps
 
 
 class _Step(NamedTuple):
     name: str
     make: Callable[[Forward], Forward]
-    limit: float
-
-
-class _Error(NamedTuple):
-    """Hold the largest errors; None of what there is not."""
-
-    logit: Optional[float]
-    highest: Optional[float]  # absolute logit
-    probability: Optional[float]
-    features: Optional[float]  # relative to the largest
-
-    def is_within(self, limit: float) -> bool:
-        errors = (self.probability, self.features)
-        return all(error <= limit for error in errors if error is not None)
-
-    def __str__(self) -> str:
-        parts = []
-        if self.logit is not None:
-            parts += [
-                f'by up to {self.logit:.1e} in the logits (which reach '
-                f'{self.highest:.1f})',
-                f'{self.probability:.1e} in probability',
-            ]
-        if self.features is not None:
-            parts.append(f'{self.features:.1e} of the largest feature')
-        return ', '.join(parts)
-
-
-class _Outputs(NamedTuple):
-    logits: Optional[Tensor]
-    features: list[Tensor]
-
-    @classmethod
-    def of(
-        cls,
-        forward: Forward,
-        images: Tensor,
-        names: Collection[str],
-        logits_of: LogitsOf,
-    ) -> _Outputs:
-        result, outputs = forward(images, names)
-        logits = logits_of(result, outputs)
-        features = list(_tensors(outputs))
-        return cls(None if logits is None else logits.float(), features)
-
-    def error(self, expected: _Outputs) -> _Error:
-        logit = highest = probability = features = None
-        if self.logits is not None and expected.logits is not None:
-            logit = _largest(self.logits - expected.logits)
-            highest = _largest(expected.logits)
-            probability = _largest(
-                self.logits.softmax(dim=1) - expected.logits.softmax(dim=1)
-            )
-        pairs = list(zip(self.features, expected.features))
-        if pairs:
-            features = max(
-                _largest(a.float() - b.float())
-                / max(_largest(b.float()), torch.finfo(torch.float32).tiny)
-                for a, b in pairs
-            )
-        return _Error(logit, highest, probability, features)
-
-
-def _largest(tensor: Tensor) -> float:
-    return tensor.abs().max().item()
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    """Yield what an output has of floating tensors."""
-    if isinstance(output, Tensor):
-        if output.is_floating_point() and output.numel():
-            yield output
-    elif isinstance(output, Mapping):
-        for part in output.values():
-            yield from _tensors(part)
-    elif isinstance(output, (tuple, list)):
-        for part in output:
-            yield from _tensors(part)
+    limits: Limits = EXACT
 
 
 def _fold(forward: Forward, images: Tensor, names: Collection[str]) -> Forward:
     network = shared_copy(forward.network)
-    folded = fold_batch_norms(network, lambda: network(images), names)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            weight = module.weight.contiguous(
-                memory_format=torch.channels_last
-            )
-            module.weight = nn.Parameter(weight, requires_grad=False)
+    count = fold_batch_norms(network, lambda: network(images), names)
+    if not count:
+        return forward
+    done = (*forward.done, f'batch norms folded ({count})')
+    return replace(forward, network=network, done=done)
+
+
+def _channels_last(forward: Forward) -> Forward:
+    network = shared_copy(forward.network)
+    convolutions = [m for m in network.modules() if type(m) is nn.Conv2d]
+    if not convolutions:
+        return forward
+    for module in convolutions:
+        weight = module.weight.contiguous(memory_format=torch.channels_last)
+        module.weight = nn.Parameter(weight, requires_grad=False)
     done = (*forward.done, 'channels_last memory')
-    if folded:
-        done = (*done, f'{folded} batch norms folded')
     return replace(forward, network=network, channels_last=True, done=done)
 
 
-def _cast(forward: Forward, images: Tensor, dtype: torch.dtype) -> Forward:
-    device = images.device.type
-    probe = torch.ones(8, 8, device=images.device)
+def _cast(
+    forward: Forward, device: torch.device, dtype: torch.dtype
+) -> Forward:
+    probe = torch.ones(8, 8, device=device)
     with warnings.catch_warnings():  # of a dtype that is not used, then
         warnings.simplefilter('error')
-        with torch.autocast(device, dtype=dtype):
+        with torch.autocast(device.type, dtype=dtype):
             if torch.mm(probe, probe).dtype != dtype:
                 raise RuntimeError(f'{device} has no autocast to {dtype}')
     return replace(forward, dtype=dtype, done=(*forward.done, _name(dtype)))
 
 
+def _packs(device: torch.device, dtype: Optional[torch.dtype]) -> bool:
+    """Tell whether oneDNN will run, in a dtype that is known now."""
+    if device.type != 'cpu' or not torch.backends.mkldnn.is_available():
+        return False
+    if not getattr(torch.backends.mkldnn, 'enabled', True):
+        return False
+    probe = torch.ones(1, 1, device=device)
+    around = torch.mm(probe, probe).dtype  # of an autocast, if there is one
+    known = torch.bfloat16 if dtype is not None else torch.float32
+    return (dtype or around) == known
+
+
 def _pack(forward: Forward, images: Tensor, names: Collection[str]) -> Forward:
-    dtype = forward.dtype or torch.float32
+    if forward.run is not None:  # torch.compile has done it
+        return forward
     network = shared_copy(forward.network)
     packed = replace(forward, network=network)
+    dtype = forward.dtype or torch.float32
     count = pack(network, lambda: packed(images, ()), dtype, names)
-    return replace(packed, done=(*forward.done, f'{count} weights packed'))
+    if not count:
+        return forward
+    return replace(packed, done=(*forward.done, f'weights packed ({count})'))
 
 
 def _compile(
@@ -248,22 +190,6 @@ def _compile(
     )
     compiled(images, ())  # for the size of a batch first
     return compiled
-
-
-@contextlib.contextmanager
-def _in_full_precision(device: torch.device) -> Iterator[None]:
-    """Compare without the autocast and TF32 that may be around."""
-    flags: AbstractContextManager = contextlib.nullcontext()
-    if device.type == 'cuda':
-        cudnn = torch.backends.cudnn
-        flags = cudnn.flags(
-            enabled=cudnn.enabled,
-            benchmark=cudnn.benchmark,
-            deterministic=cudnn.deterministic,
-            allow_tf32=False,
-        )
-    with torch.autocast(device.type, enabled=False), flags:
-        yield
 
 
 def _say_no(step: str, reason: str) -> None:

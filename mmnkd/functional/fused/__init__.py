@@ -50,14 +50,18 @@ def can_fuse(*tensors: Tensor) -> bool:
     """Tell whether the fast form can be used now.
 
     Not under torch.compile, which fuses the plain form itself, torch.func,
-    forward-mode automatic differentiation or a trace; nor for subclasses of
-    Tensor, nor on devices other than CPUs and, with Triton, CUDA GPUs. Double
-    backward is no reason: it is taken care of.
+    forward-mode automatic differentiation, a trace or another mode that sees
+    each operation; nor for subclasses of Tensor, nor on devices other than
+    CPUs and, with Triton, CUDA GPUs. Double backward and batched gradients
+    are no reason: they are taken care of.
     """
     if is_compiling() or _plain.get():
         return False
-    is_traced = torch._C._get_tracing_state() is not None
-    if is_traced or torch._C._are_functorch_transforms_active():
+    if (
+        torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._are_functorch_transforms_active()
+    ):
         return False
     if forward_ad._current_level >= 0:
         return False

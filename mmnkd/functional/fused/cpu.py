@@ -1,13 +1,12 @@
-"""The fused losses on a CPU: value and gradient, block of rows by block.
+"""The fused losses on a CPU.
 
-A block is small enough to stay in the processor's cache from its first pass
-to its last.
+NKD, KD and DKD go block of rows by block; a block stays in the processor's
+cache from its first pass to its last. tf-NKD is a softmax.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from itertools import repeat
 from typing import Optional
 
@@ -27,8 +26,8 @@ from .spec import Rows, Spec
 
 __all__ = ['compute', 'own_backward', 'own_forward', 'scale_']
 
-# Elements of a block, for each thread; what part of all elements scratch
-# memory may have; and those that are not worth the calls of a block.
+# Elements of a block, for each thread. Scratch memory has a sixth of the
+# elements of the logits, but not less than is worth a call.
 _BLOCK = 262144
 _PART = 6
 _LEAST = 16384
@@ -61,12 +60,21 @@ def compute(
     gradient = None
     if gradient_dtype is not None:
         gradient = torch.empty_like(student, dtype=gradient_dtype)
-    blocks = partial(_blocks, student, teacher, index, gradient, wide, spec)
-    columns = None
-    if index is None or student.shape[1] > 2:  # the only other has exactly 1
-        columns = _fast(blocks(), spec, scale)
-    if columns is None:
-        columns = _robust(blocks(), spec, scale)
+    inputs = (student, teacher, index)
+    if index is not None and student.shape[1] == 2:  # the other has exactly 1
+        columns = _robust(_blocks(*inputs, gradient, wide, spec), spec, scale)
+    else:
+        blocks = _blocks(*inputs, gradient, wide, spec)
+        columns, lost = _fast(blocks, spec, scale)
+        if index is not None and lost.any():
+            rows = lost.nonzero()[:, 0]
+            part = None if gradient is None else gradient[rows]
+            some = (student[rows], teacher[rows], index[rows])
+            found = _robust(_blocks(*some, part, wide, spec), spec, scale)
+            for column, values_there in zip(columns, found):
+                column[rows] = values_there
+            if gradient is not None and part is not None:
+                gradient[rows] = part
     target, others, odds = columns
     return Rows(target.squeeze(1), others.squeeze(1), odds, gradient)
 
@@ -184,23 +192,20 @@ def _blocks(
 
 def _fast(
     blocks: Iterable[Block], spec: Spec, scale: float
-) -> Optional[Columns]:
-    """Compute all blocks; return None where a sum underflowed."""
+) -> tuple[Columns, Tensor]:
+    """Compute all blocks; say which rows, (N,), are lost to underflow."""
     parts = [fast_block(block, spec, scale) for block in blocks]
     sums = parts[0]
     if len(parts) > 1:
         sums = Sums(*map(torch.cat, zip(*parts)))
-    least = torch.minimum(sums.s_others, sums.t_others).min()
-    limits = torch.finfo(least.dtype)
-    return (
-        values(sums, spec, scale)
-        if least > limits.tiny / limits.eps**2
-        else None
-    )
+    limits = torch.finfo(sums.dot.dtype)
+    least = torch.minimum(sums.s_others, sums.t_others).squeeze(1)
+    lost = ~(least > limits.tiny / limits.eps**2)  # NaN too
+    return values(sums, spec, scale), lost
 
 
 def _robust(blocks: Iterable[Block], spec: Spec, scale: float) -> Columns:
-    """Compute all blocks where :func:`_fast` can't."""
+    """Compute all blocks without :func:`_fast`'s underflow."""
     parts = [robust_block(block, spec, scale) for block in blocks]
     target_term, others_term, odds = map(torch.cat, zip(*parts))
     return target_term, others_term, odds

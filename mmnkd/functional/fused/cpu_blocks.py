@@ -245,7 +245,10 @@ def values(sums: Sums, spec: Spec, scale: float) -> Columns:
     if spec.target == 'binary':
         target_term += torch.xlogy(t_t, t_t) + torch.xlogy(t_rest, t_rest)
         target_term -= torch.xlogy(t_rest, sums.s_rest)
-    return spec.target_weight * target_term, others_term, t_t.logit()
+        odds = t_t.log() - t_rest.log()
+    else:
+        odds = t_t.logit()
+    return spec.target_weight * target_term, others_term, odds
 
 
 def robust_block(block: Block, spec: Spec, scale: float) -> Columns:

@@ -32,10 +32,10 @@ _BLOCK = {torch.float32: 4096, torch.float64: 2048}
 
 @cache
 def is_available(device: torch.device) -> bool:
-    """Tell whether kernels run there; a warning says why they don't.
+    """Tell whether kernels run there.
 
-    They need Triton, which torch brings where there are CUDA GPUs on Linux,
-    a GPU that it compiles for, and a C compiler.
+    They need Triton, which torch brings along on Linux; where there is, a GPU
+    that it compiles for and a C compiler, or a warning says why not.
     """
     try:
         import triton  # noqa: F401

@@ -57,9 +57,21 @@ def others(
 @triton.jit
 def grow(logits, total, top, new, rate):
     """Add a block to a total; the largest logit was `top`, and is `new`."""
-    return total * tl.exp((top - new) * rate) + tl.sum(
-        tl.exp((logits - new) * rate), 0
+    return total * tl.exp(_minus(top, new) * rate) + tl.sum(
+        tl.exp((logits - _finite(new)) * rate), 0
     )
+
+
+@triton.jit
+def _minus(a, b):
+    """Subtract; -inf less -inf is 0."""
+    return tl.where(a == b, 0.0, a - b)
+
+
+@triton.jit
+def _finite(top):
+    """Return what may be subtracted from logits that are all -inf."""
+    return tl.where(top == float('-inf'), 0.0, top)
 
 
 @triton.jit
@@ -74,14 +86,16 @@ def absorb(
     """
     new_s = tl.maximum(top_s, tl.max(s, 0))
     new_t = tl.maximum(top_t, tl.max(t, 0))
-    moved = new_s - top_s
-    gap = new_s - s
+    moved = _minus(new_s, top_s)
+    gap = _minus(new_s, s)
     if entropy:
-        moved -= new_t - top_t
-        gap += t - new_t
-    gap = tl.where(t == float('-inf'), 0.0, gap)  # not 0 * inf
-    dot = (dot + total_t * moved) * tl.exp((top_t - new_t) * rate)
-    dot += tl.sum(tl.exp((t - new_t) * rate) * gap, 0)
+        moved -= _minus(new_t, top_t)
+        gap += _minus(t, new_t)
+    # Of a logit of -inf nothing counts: no 0 * inf.
+    gap = tl.where(t == float('-inf'), 0.0, gap)
+    moved = tl.where(total_t == 0, 0.0, total_t * moved)
+    dot = (dot + moved) * tl.exp(_minus(top_t, new_t) * rate)
+    dot += tl.sum(tl.exp((t - _finite(new_t)) * rate) * gap, 0)
     total_s = grow(s, total_s, top_s, new_s, rate)
     total_t = grow(t, total_t, top_t, new_t, rate)
     if split:

@@ -37,8 +37,10 @@ class Terms(torch.autograd.Function):
         ctx.scale = 1 / len(student)
         ctx.spec = spec
         dtype = student.dtype
-        if dtype == torch.float16:  # whose range is too small for the scale
-            dtype = torch.float32
+        # The range of float16 is too small for the scale; and a CPU has no
+        # bandwidth to save that would be worth the rounding.
+        if dtype == torch.float16 or student.device.type == 'cpu':
+            dtype = torch.promote_types(dtype, torch.float32)
         rows = _backend(student).compute(
             student,
             teacher,
@@ -54,7 +56,7 @@ class Terms(torch.autograd.Function):
     def backward(ctx: Any, grad_target: Tensor, grad_others: Tensor) -> tuple:
         """Weight the gradient."""
         student, index, odds, gradient = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if _must_stay_apart(grad_target, grad_others):
             weighted = _differentiable(
                 ctx, student, index, odds, gradient, grad_target, grad_others
             )
@@ -88,12 +90,11 @@ class LogProbs(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple:
         """Compute the gradient."""
         student, index, kept = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            log_probs = F.log_softmax(student, dim=1, dtype=grad.dtype)
-            (weighted,) = torch.autograd.grad(
-                log_probs.gather(1, index), student, grad, create_graph=True
-            )
-            return weighted, None
+        if _must_stay_apart(grad):
+            softmax = F.softmax(student, dim=1, dtype=grad.dtype)
+            shared = softmax * grad.sum(dim=1, keepdim=True)
+            at_labels = torch.zeros_like(softmax).scatter_add(1, index, grad)
+            return (at_labels - shared).to(student.dtype), None
         if not _is_last(ctx):
             kept = kept.clone()
         backend = _backend(student)
@@ -102,6 +103,18 @@ class LogProbs(torch.autograd.Function):
 
 def _backend(logits: Tensor) -> ModuleType:
     return cpu if logits.device.type == 'cpu' else cuda
+
+
+def _must_stay_apart(*grads: Tensor) -> bool:
+    """Tell whether nothing may be done in place, nor out of autograd's sight.
+
+    As in a backward that will be differentiated, or is of batched gradients.
+    """
+    # What `is_grads_batched` makes; torch 2.1 can't tell.
+    is_batched = getattr(torch._C._functorch, 'is_legacy_batchedtensor', None)
+    return torch.is_grad_enabled() or (
+        is_batched is not None and any(map(is_batched, grads))
+    )
 
 
 def _is_last(ctx: Any) -> bool:
