@@ -26,7 +26,7 @@ from mmnkd.functional import (
 from mmnkd.functional.fused import cuda, function
 from mmnkd.functional.fused.spec import Spec
 
-triton = pytest.importorskip('triton')
+triton = pytest.importorskip('triton', minversion='3.0')
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 INTERPRETED = os.environ.get('TRITON_INTERPRET') == '1'

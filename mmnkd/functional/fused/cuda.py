@@ -34,8 +34,9 @@ _BLOCK = {torch.float32: 4096, torch.float64: 2048}
 def is_available(device: torch.device) -> bool:
     """Tell whether kernels run there.
 
-    They need Triton, which torch brings along on Linux; where there is, a GPU
-    that it compiles for and a C compiler, or a warning says why not.
+    They need Triton 3, which torch >= 2.4 brings along on Linux. Where there
+    is Triton, they also need a GPU that it compiles for and a C compiler, or
+    a warning says why not.
     """
     try:
         import triton  # noqa: F401
