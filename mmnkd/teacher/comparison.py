@@ -152,7 +152,7 @@ def _without_tf32() -> Iterator[None]:
     ]
     name: str = 'fp32_precision'
     value: Any = 'ieee'
-    if not all(hasattr(place, name) for place in places):  # torch < 2.9
+    if not all(hasattr(place, name) for place in places):  # older
         places = [torch.backends.cudnn, torch.backends.cuda.matmul]
         name, value = 'allow_tf32', False
     before = [getattr(place, name) for place in places]

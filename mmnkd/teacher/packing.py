@@ -1,14 +1,15 @@
 """Convolutions on a CPU whose weights lie as oneDNN wants them.
 
-Else it reorders them in each forward: a tenth of ResNet-50's time at 8 images
-(tools/benchmark.py teacher). torch.compile does the same, with these calls.
+Else it reorders them in each forward: with folding and channels_last alone
+ResNet-50 takes 0.89 of its plain time, packed 0.77 (8x224x224, one thread,
+medians of 10 rounds). torch.compile does the same, with these calls.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Collection
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import torch
 from torch import Tensor, nn
@@ -36,20 +37,17 @@ class PackedConv2d(nn.Conv2d):
         vars(self).update({k: v for k, v in settings if k not in own})
         self.train(convolution.training)
         bias, weight = convolution.bias, convolution.weight.detach().to(dtype)
-        self._fill(
-            torch.ops.mkldnn._reorder_convolution_weight(
-                weight.contiguous(memory_format=torch.channels_last),
-                self.padding,
-                self.stride,
-                self.dilation,
-                self.groups,
-                list(shape),
-            ),
-            None if bias is None else bias.detach().to(dtype),
+        packed = torch.ops.mkldnn._reorder_convolution_weight(
+            weight.contiguous(memory_format=torch.channels_last),
+            self.padding,
+            self.stride,
+            self.dilation,
+            self.groups,
+            list(shape),
         )
-
-    def _fill(self, weight: Tensor, bias: Optional[Tensor]) -> None:
-        vars(self).update(weight=weight, bias=bias)  # not as parameters
+        if bias is not None:
+            bias = bias.detach().to(dtype)
+        vars(self).update(weight=packed, bias=bias)  # not as parameters
 
     def __deepcopy__(self, memo: dict) -> PackedConv2d:
         # Its weight has no storage to copy, and never changes.

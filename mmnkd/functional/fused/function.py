@@ -124,7 +124,7 @@ def _is_last(ctx: Any) -> bool:
     )
     if keeps is not None:
         return not keeps()
-    # Of torch < 2.6: autograd forgets it now if nobody will, and says so.
+    # Of older versions: autograd forgets it now if nobody will, and says so.
     ctx.maybe_clear_saved_tensors()
     try:
         return not ctx.saved_tensors
