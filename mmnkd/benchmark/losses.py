@@ -16,6 +16,7 @@ from .results import Group, Row
 __all__ = ['MEMORY', 'check_dtype', 'measure_losses']
 
 CROSS_ENTROPY = 'cross-entropy'
+NKD = 'NKD'
 READ_WRITE = 'read two, write one'
 MEMORY = 'extra memory (N·C float32)'
 
@@ -54,7 +55,7 @@ def measure_losses(
             row.values[MEMORY] = extra / (4 * student.numel())
         rows.append(row)
     title = f'{batch} x {classes} logits'
-    return Group(title, [CROSS_ENTROPY, READ_WRITE], rows)
+    return Group(title, [CROSS_ENTROPY, NKD, READ_WRITE], rows)
 
 
 def check_dtype(dtype: torch.dtype, device: torch.device) -> None:
@@ -76,7 +77,7 @@ def check_dtype(dtype: torch.dtype, device: torch.device) -> None:
 
 def _losses() -> dict[str, Loss]:
     with_settings_of_their_own: dict[str, Loss] = {
-        'NKD': functional.nkd_loss,
+        NKD: functional.nkd_loss,
         'tf-NKD': lambda s, t, y: functional.tf_nkd_loss(s, y),
         'KD': lambda s, t, y: functional.kd_loss(s, t),
         'DKD': functional.dkd_loss,
@@ -87,7 +88,7 @@ def _losses() -> dict[str, Loss]:
     for name, loss in with_settings_of_their_own.items():
         losses[name] = loss
         losses[f'{name}, plain'] = _plain(loss)
-        if name == 'NKD':
+        if name == NKD:
             losses[f'{name}, as released'] = released_nkd_loss
     return losses
 

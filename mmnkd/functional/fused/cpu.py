@@ -7,7 +7,6 @@ cache from its first pass to its last. tf-NKD is a softmax.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import repeat
 from typing import Optional
 
 import torch
@@ -17,6 +16,7 @@ from .cpu_blocks import (
     Block,
     Columns,
     Sums,
+    exact_rows,
     fast_block,
     robust_block,
     values,
@@ -26,10 +26,10 @@ from .spec import Rows, Spec
 
 __all__ = ['compute', 'own_backward', 'own_forward', 'scale_']
 
-# Elements of a block, for each thread. Scratch memory has a sixth of the
-# elements of the logits, but not less than is worth a call.
+# Elements of a block, for each thread. Memory beyond the gradient has a sixth
+# of the elements of the logits, but not less than is worth a call.
 _BLOCK = 262144
-_PART = 6
+_PARTS = 6
 _LEAST = 16384
 
 
@@ -57,20 +57,18 @@ def compute(
     """
     wide = torch.promote_types(student.dtype, teacher.dtype)
     wide = torch.promote_types(wide, torch.float32)
-    gradient = None
-    if gradient_dtype is not None:
-        gradient = torch.empty_like(student, dtype=gradient_dtype)
     inputs = (student, teacher, index)
+    gradient, blocks = _lay_out(*inputs, gradient_dtype, wide)
     if index is not None and student.shape[1] == 2:  # the other has exactly 1
-        columns = _robust(_blocks(*inputs, gradient, wide, spec), spec, scale)
+        columns = _robust(blocks, spec, scale)
     else:
-        blocks = _blocks(*inputs, gradient, wide, spec)
-        columns, lost = _fast(blocks, spec, scale)
-        if index is not None and lost.any():
-            rows = lost.nonzero()[:, 0]
-            part = None if gradient is None else gradient[rows]
+        columns, exact = _fast(blocks, spec, scale)
+        if exact is not None and not exact.all():
+            assert index is not None  # exact_rows
+            rows = (~exact).nonzero()[:, 0]
             some = (student[rows], teacher[rows], index[rows])
-            found = _robust(_blocks(*some, part, wide, spec), spec, scale)
+            part, blocks = _lay_out(*some, gradient_dtype, wide)
+            found = _robust(blocks, spec, scale)
             for column, values_there in zip(columns, found):
                 column[rows] = values_there
             if gradient is not None and part is not None:
@@ -107,7 +105,11 @@ def scale_(
     """
     if not (grad_others == scale).all():
         gradient.mul_((grad_others / scale).unsqueeze(1))
-    if index is not None and not torch.equal(grad_target, grad_others):
+    if (
+        index is not None
+        and grad_target is not grad_others
+        and not torch.equal(grad_target, grad_others)
+    ):
         own, _ = own_gradients(
             student, index, teacher_odds, spec, create_graph=False
         )
@@ -152,56 +154,67 @@ def own_backward(
     return gradient.to(student.dtype)
 
 
-def _scratch_rows(logits: Tensor, copies: int) -> int:
-    """Return how many rows scratch memory may have, if it has `copies`."""
-    parts = min(_PART * copies, logits.numel() // _LEAST + 1)
-    return -(-len(logits) // parts)
-
-
-def _blocks(
+def _lay_out(
     student: Tensor,
     teacher: Tensor,
     index: Optional[Tensor],
-    gradient: Optional[Tensor],
+    gradient_dtype: Optional[torch.dtype],
     dtype: torch.dtype,
-    spec: Spec,
-) -> Iterator[Block]:
-    """Yield blocks of rows, in `dtype`."""
-    classes = student.shape[1]
-    size = max(_BLOCK * torch.get_num_threads() // classes, 1)
-    apart = gradient is None or gradient.dtype != dtype
-    copies = int(apart) + (student.dtype != dtype) + (teacher.dtype != dtype)
-    scratches = 1 + (spec.temperature != 1)
+) -> tuple[Optional[Tensor], Iterator[Block]]:
+    """Return room for the gradient, and the blocks that fill it.
+
+    Behind a block's gradient is its scratch memory: rows of later blocks, and
+    at the end some to spare.
+    """
+    count, classes = student.shape
+    most = max(_BLOCK * torch.get_num_threads() // classes, 1)
+    direct = gradient_dtype == dtype
+    copies = 3 - direct - (student.dtype == dtype) - (teacher.dtype == dtype)
+    parts = min(_PARTS * (copies + 1), student.numel() // _LEAST + 1)
+    spare = min(-(-count // parts), most)
     if copies:
-        size = min(size, _scratch_rows(student, copies + scratches))
-    rows = min(size, _scratch_rows(student, copies + scratches))
-    scratch = student.new_empty(scratches, rows, classes, dtype=dtype)
-    for s, t, labels, out in zip(
-        student.split(size),
-        teacher.split(size),
-        repeat(None) if index is None else index.split(size),
-        repeat(None) if gradient is None else gradient.split(size),
-    ):
-        g = out
-        if g is None or apart:
-            g = torch.empty_like(s, dtype=dtype)
-        yield Block(s.to(dtype), t.to(dtype), labels, g, scratch)
-        if out is not None and apart:
-            out.copy_(g)
+        most = spare
+    rows = count if direct else spare
+    memory = student.new_empty(rows + spare, classes, dtype=dtype)
+    gradient = None
+    if direct:
+        gradient = memory[:count]
+    elif gradient_dtype is not None:
+        gradient = student.new_empty(count, classes, dtype=gradient_dtype)
+
+    def blocks() -> Iterator[Block]:
+        start = 0
+        while start < count:
+            left = count - start
+            size = min(most, left)
+            if direct:
+                size = min(size, (left + spare) // 2)
+            rows = slice(start, start + size)
+            at = start if direct else 0
+            g = memory[at : at + size]
+            yield Block(
+                student[rows].to(dtype),
+                teacher[rows].to(dtype),
+                None if index is None else index[rows],
+                g,
+                memory[at + size : at + 2 * size],
+            )
+            if gradient is not None and not direct:
+                gradient[rows] = g
+            start += size
+
+    return gradient, blocks()
 
 
 def _fast(
     blocks: Iterable[Block], spec: Spec, scale: float
-) -> tuple[Columns, Tensor]:
-    """Compute all blocks; say which rows, (N,), are lost to underflow."""
+) -> tuple[Columns, Optional[Tensor]]:
+    """Compute all blocks; say which rows, (N, 1), didn't underflow."""
     parts = [fast_block(block, spec, scale) for block in blocks]
     sums = parts[0]
     if len(parts) > 1:
         sums = Sums(*map(torch.cat, zip(*parts)))
-    limits = torch.finfo(sums.dot.dtype)
-    least = torch.minimum(sums.s_others, sums.t_others).squeeze(1)
-    lost = ~(least > limits.tiny / limits.eps**2)  # NaN too
-    return values(sums, spec, scale), lost
+    return values(sums, spec), exact_rows(sums, spec)
 
 
 def _robust(blocks: Iterable[Block], spec: Spec, scale: float) -> Columns:

@@ -34,14 +34,15 @@ class Terms(torch.autograd.Function):
         """Compute the terms, and their gradient if one is needed."""
         # A mean over the batch is what most will take: then the backward has
         # nothing left to do.
-        ctx.scale = 1 / len(student)
+        ctx.scale = 1 / student.shape[0]
         ctx.spec = spec
+        ctx.backend = backend = _backend(student)
         dtype = student.dtype
         # The range of float16 is too small for the scale; and a CPU has no
         # bandwidth to save that would be worth the rounding.
-        if dtype == torch.float16 or student.device.type == 'cpu':
+        if dtype == torch.float16 or backend is cpu:
             dtype = torch.promote_types(dtype, torch.float32)
-        rows = _backend(student).compute(
+        rows = backend.compute(
             student,
             teacher,
             index,
@@ -63,7 +64,7 @@ class Terms(torch.autograd.Function):
             return weighted, None, None, None
         if not _is_last(ctx):
             gradient = gradient.clone()
-        gradient = _backend(student).scale_(
+        gradient = ctx.backend.scale_(
             gradient,
             student,
             index,
@@ -82,7 +83,8 @@ class LogProbs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, student: Tensor, index: Tensor) -> Tensor:
         """Compute them, and what the backward wants: it knows the weights."""
-        log_probs, kept = _backend(student).own_forward(student, index)
+        ctx.backend = _backend(student)
+        log_probs, kept = ctx.backend.own_forward(student, index)
         ctx.save_for_backward(student, index, kept)
         return log_probs
 
@@ -97,12 +99,11 @@ class LogProbs(torch.autograd.Function):
             return (at_labels - shared).to(student.dtype), None
         if not _is_last(ctx):
             kept = kept.clone()
-        backend = _backend(student)
-        return backend.own_backward(student, index, kept, grad), None
+        return ctx.backend.own_backward(student, index, kept, grad), None
 
 
 def _backend(logits: Tensor) -> ModuleType:
-    return cpu if logits.device.type == 'cpu' else cuda
+    return cpu if logits.is_cpu else cuda
 
 
 def _must_stay_apart(*grads: Tensor) -> bool:

@@ -37,6 +37,11 @@ class Spec(NamedTuple):
     target: Optional[str] = None
     target_weight: float = 0.0
 
+    @property
+    def has_two_temperatures(self) -> bool:
+        """Whether the target term is at 1, and the other at another."""
+        return self.target == 'soft_label' and self.temperature != 1
+
     @classmethod
     def nkd(cls, temperature: float, gamma: float) -> Spec:
         """Return that of NKD."""
