@@ -164,7 +164,7 @@ def _lay_out(
     """Return room for the gradient, and the blocks that fill it.
 
     Behind a block's gradient is its scratch memory: rows of later blocks, and
-    at the end some to spare.
+    at the end some to spare. These stay allocated as long as the gradient.
     """
     count, classes = student.shape
     most = max(_BLOCK * torch.get_num_threads() // classes, 1)
@@ -174,8 +174,8 @@ def _lay_out(
     spare = min(-(-count // parts), most)
     if copies:
         most = spare
-    rows = count if direct else spare
-    memory = student.new_empty(rows + spare, classes, dtype=dtype)
+    at_once = count if direct else spare
+    memory = student.new_empty(at_once + spare, classes, dtype=dtype)
     gradient = None
     if direct:
         gradient = memory[:count]
