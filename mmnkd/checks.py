@@ -9,11 +9,6 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-if hasattr(torch.compiler, 'is_compiling'):
-    is_compiling = torch.compiler.is_compiling
-else:  # torch < 2.3
-    is_compiling = torch._dynamo.is_compiling
-
 _NO_NAMES = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.VAR_POSITIONAL,
@@ -84,6 +79,13 @@ def check_target(target: Tensor, logits: Tensor) -> None:
     # gather and scatter guards the range.
     if target.is_cpu and not is_compiling():
         _check_target_values(target, num_classes=logits.shape[1])
+
+
+def is_compiling() -> bool:
+    """Tell whether torch.compile is tracing what runs."""
+    if hasattr(torch.compiler, 'is_compiling'):
+        return torch.compiler.is_compiling()
+    return torch._dynamo.is_compiling()  # torch < 2.3
 
 
 def _check_target_values(target: Tensor, num_classes: int) -> None:

@@ -247,7 +247,8 @@ def _table(teacher: Result, students: Sequence[Result]) -> Table:
 
 
 def _spread(values: Sequence[float], sign: str = '') -> str:
-    return f'{mean(values):{sign}.2f} ± {stdev(values):.2f}'
+    middle = round(mean(values), 2) + 0.0  # which makes 0 of -0
+    return f'{middle:{sign}.2f} ± {stdev(values):.2f}'
 
 
 def _plot(students: Sequence[Result], path: Path) -> None:

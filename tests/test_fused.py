@@ -21,7 +21,7 @@ from mmnkd.functional import (
 )
 from mmnkd.functional.fused import LogProbs, Terms, cpu
 
-# Several blocks of 16384 elements, the last of fewer rows.
+# Several blocks, of 31, 16 and 3 rows on one thread.
 SEVERAL_BLOCKS = (50, 1000)
 SHAPES = [(5, 7), (1, 3), (4, 2), SEVERAL_BLOCKS]
 
@@ -338,6 +338,17 @@ def test_one_row_far_above_changes_only_itself(case, monkeypatch):
     assert rows == [1] * 3 * has_target
 
 
+@ALL
+def test_confident_logits_are_no_reason_to_be_slow(case, monkeypatch):
+    monkeypatch.setattr(cpu, 'robust_block', None)
+    student, teacher = logits((50, 1000)).float(), logits((50, 1000), 1)
+    student = 10 / student.std() * student
+    rows = torch.arange(25)
+    student[rows, hard((50, 1000))[rows]] += 40
+    loss = loss_of(case)
+    value_and_gradient(loss, student, teacher.float(), hard((50, 1000)))
+
+
 def strided(shape, seed):
     return logits((shape[1], shape[0]), seed).t()
 
@@ -453,7 +464,7 @@ def test_nothing_of_the_teacher_is_kept_for_the_backward(case):
 
 @ALL
 def test_many_threads_and_small_blocks_change_nothing(case, monkeypatch):
-    monkeypatch.setattr(cpu, '_BLOCK', 16)  # 2 rows, and 3 to the scratch
+    monkeypatch.setattr(cpu, '_BLOCK', 16)
     monkeypatch.setattr(cpu, '_LEAST', 1)
     args = logits((17, 7)), logits((17, 7), 1), hard((17, 7))
     assert_like_plain(case, *args, rtol=1e-9, atol=1e-11)

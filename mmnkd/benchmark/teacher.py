@@ -37,8 +37,8 @@ def measure_teacher(
         plan: How to measure.
 
     Returns:
-        A row for each way to run it. The largest error of a logit is against
-        float64, for the plain network rounds too; what follows is against it.
+        A row for each way to run it. The error is against float64, for the
+        plain network rounds too; the differences are from the plain one.
     """
     torch.manual_seed(0)
     images = random_images(batch, image_size, plan.device)

@@ -164,7 +164,9 @@ def _lay_out(
     """Return room for the gradient, and the blocks that fill it.
 
     Behind a block's gradient is its scratch memory: rows of later blocks, and
-    at the end some to spare. These stay allocated as long as the gradient.
+    at the end some to spare, which stay allocated as long as the gradient. A
+    gradient of another dtype, or none, isn't in that memory, nor are copies of
+    logits; then blocks are small.
     """
     count, classes = student.shape
     most = max(_BLOCK * torch.get_num_threads() // classes, 1)
@@ -218,7 +220,12 @@ def _fast(
 
 
 def _robust(blocks: Iterable[Block], spec: Spec, scale: float) -> Columns:
-    """Compute all blocks without :func:`_fast`'s underflow."""
-    parts = [robust_block(block, spec, scale) for block in blocks]
-    target_term, others_term, odds = map(torch.cat, zip(*parts))
+    """Compute all blocks without :func:`fast_block`'s underflow."""
+    found = []
+    for block in blocks:
+        size = max(_LEAST // block.s.shape[1], 1)  # it makes many copies
+        columns = [column for column in block if column is not None]
+        for rows in zip(*(column.split(size) for column in columns)):
+            found.append(robust_block(Block(*rows), spec, scale))
+    target_term, others_term, odds = map(torch.cat, zip(*found))
     return target_term, others_term, odds

@@ -49,29 +49,29 @@ class Block(NamedTuple):
 class Sums(NamedTuple):
     """Hold what the terms are computed from, all (n, 1).
 
-    The logarithm of a sum of exponentials is that of one of them less that of
-    its softmax.
+    The logarithm of a sum of exponentials is one of the logits, the reference,
+    less the logarithm of its softmax.
 
     Attributes:
         t_t: T_t at the temperature of the target term.
         t_others: Sum of the teacher's softmax over the other classes.
-        t_one: That of the one logit.
+        t_ref: That of the reference.
         s_t: S_t at the temperature of the target term.
         s_rest: 1 - S_t likewise.
         s_others: Sum of the student's softmax over the other classes.
-        s_one: That of the one logit.
+        s_ref: That of the reference.
         dot: Sum over the other classes of the teacher's softmax times the
             student's logit (less the teacher's, where the loss has an
-            entropy), less that of the one logit.
+            entropy), less that of the reference.
     """
 
     t_t: Tensor
     t_others: Tensor
-    t_one: Tensor
+    t_ref: Tensor
     s_t: Tensor
     s_rest: Tensor
     s_others: Tensor
-    s_one: Tensor
+    s_ref: Tensor
     dot: Tensor
 
 
@@ -83,24 +83,25 @@ def fast_block(block: Block, spec: Spec, scale: float) -> Sums:
     """
     s, t, labels, g, e = block
     temperature = spec.temperature
-    t_t, t_others, t_one = _teacher(block, spec)
+    t_t, t_others, t_ref = _teacher(block, spec)
 
-    compared, shift = s, _one(s, labels, spec)
+    compared, shift = s, _reference(s, labels, spec)
     if spec.entropy:
         compared = torch.sub(s, t, out=e)
-        shift = shift - _one(t, labels, spec)
+        shift = shift - _reference(t, labels, spec)
     dot = torch.sub(compared, shift, out=e).mul_(g).sum(dim=1, keepdim=True)
 
     # d(others)/ds = weight * (S - T), both over the others
     weight = scale * spec.others_weight / temperature
     g.mul_(-weight / t_others)
     _softmax(s, temperature, out=e)
-    s_one = _one(e, labels, spec)
+    s_ref = _reference(e, labels, spec)
     if labels is None:
         g.add_(e, alpha=weight)
-        ones = torch.ones_like(s_one)
-        return Sums(ones, ones, t_one, ones, ones, ones, s_one, dot)
-    s_t = e.gather(1, labels) if spec.entropy else s_one
+        ones = torch.ones_like(s_ref)
+        return Sums(ones, ones, t_ref, ones, ones, ones, s_ref, dot)
+    # Without an entropy the reference is the target.
+    s_t = e.gather(1, labels) if spec.entropy else s_ref
     s_rest = s_others = _others(e, labels)
     if spec.has_two_temperatures:
         g.addcmul_(e, weight / s_others)
@@ -117,14 +118,14 @@ def fast_block(block: Block, spec: Spec, scale: float) -> Sums:
     else:
         g.addcmul_(e, (weight - moved).div_(s_others))
     g.scatter_(1, labels, moved)
-    return Sums(t_t, t_others, t_one, s_t, s_rest, s_others, s_one, dot)
+    return Sums(t_t, t_others, t_ref, s_t, s_rest, s_others, s_ref, dot)
 
 
 def _teacher(block: Block, spec: Spec) -> tuple[Tensor, Tensor, Tensor]:
     """Leave the softmax over the others in `g`, but for a factor.
 
     Returns:
-        T_t, the factor and :attr:`Sums.t_one`, all (n, 1).
+        T_t, the factor and :attr:`Sums.t_ref`, all (n, 1).
     """
     _, t, labels, g, _ = block
     t_t = None
@@ -132,13 +133,13 @@ def _teacher(block: Block, spec: Spec) -> tuple[Tensor, Tensor, Tensor]:
         assert labels is not None
         t_t = torch.softmax(t, dim=1, out=g).gather(1, labels)
     _softmax(t, spec.temperature, out=g)
-    t_one = _one(g, labels, spec)
+    t_ref = _reference(g, labels, spec)
     if labels is None:
-        ones = torch.ones_like(t_one)
-        return ones, ones, t_one
+        ones = torch.ones_like(t_ref)
+        return ones, ones, t_ref
     if t_t is None:
-        t_t = g.gather(1, labels) if spec.entropy else t_one
-    return t_t, _others(g, labels), t_one
+        t_t = g.gather(1, labels) if spec.entropy else t_ref
+    return t_t, _others(g, labels), t_ref
 
 
 def _softmax(x: Tensor, temperature: float, out: Tensor) -> None:
@@ -147,11 +148,11 @@ def _softmax(x: Tensor, temperature: float, out: Tensor) -> None:
     torch.softmax(x, dim=1, out=out)
 
 
-def _one(x: Tensor, labels: Optional[Tensor], spec: Spec) -> Tensor:
-    """Return what stands for the sum of a row's exponentials, (n, 1).
+def _reference(x: Tensor, labels: Optional[Tensor], spec: Spec) -> Tensor:
+    """Return each row's entry that the others are compared with, (n, 1).
 
-    It is the target, which costs least, or the largest, which is more exact:
-    a divergence is a small difference.
+    It is the target's, which costs least, or the largest, which is more exact
+    where the target is far below: a divergence is a small difference.
     """
     if labels is None or spec.entropy:
         return x.amax(dim=1, keepdim=True)
@@ -172,19 +173,18 @@ def exact_rows(sums: Sums, spec: Spec) -> Optional[Tensor]:
     if spec.target is None:  # the largest share of 1 is never small
         return None
     limits = torch.finfo(sums.dot.dtype)
-    # Of one class log(S) may be off by its rounding; and a sum over the others
-    # is divided by.
-    least = torch.minimum(sums.s_others, sums.t_others)
-    least *= limits.eps**4 / limits.tiny
-    ones = torch.minimum(sums.s_t, sums.s_one)
-    return torch.minimum(least, ones) > limits.eps**2
+    # A logarithm wants no more than a normal number; what is a sum and a
+    # divisor wants the small ones in it to be normal too.
+    least = torch.minimum(sums.s_others, sums.t_others) * limits.eps**2
+    least = torch.minimum(least, torch.minimum(sums.s_t, sums.s_ref))
+    return least > limits.tiny
 
 
 def values(sums: Sums, spec: Spec) -> Columns:
     """Return target term, other term and the teacher's odds, all (N, 1)."""
-    others_term = (sums.s_others / sums.s_one).log()
+    others_term = (sums.s_others / sums.s_ref).log()
     if spec.entropy:
-        others_term -= (sums.t_others / sums.t_one).log()
+        others_term -= (sums.t_others / sums.t_ref).log()
     others_term *= spec.others_weight
     factor = -spec.others_weight / spec.temperature
     others_term.addcdiv_(sums.dot, sums.t_others, value=factor)
@@ -214,12 +214,15 @@ def robust_block(block: Block, spec: Spec, scale: float) -> Columns:
     difference = log_t - log_s if spec.entropy else -log_s
     others_term = (t_hat * difference).sum(dim=1, keepdim=True)
     weight = scale * spec.others_weight / spec.temperature
-    torch.sub(log_s.exp(), t_hat, out=g).mul_(weight)
+    s_hat = log_s.exp()
+    torch.sub(s_hat, t_hat, out=g).mul_(weight)
 
     weight = scale * spec.target_weight
-    if spec.target == 'soft_label':
+    if spec.has_two_temperatures:
         log_s, s_odds = _log_others(s, index)
+        s_hat = log_s.exp()
         _, t_odds = _log_others(t, index)
+    if spec.target == 'soft_label':
         target_term = -t_odds.sigmoid() * F.logsigmoid(s_odds)
         moved = -weight * t_odds.sigmoid() * (-s_odds).sigmoid()
     else:
@@ -229,7 +232,7 @@ def robust_block(block: Block, spec: Spec, scale: float) -> Columns:
         target_term = target_term.sum(dim=1, keepdim=True)
         weight /= spec.temperature
         moved = weight * (s_odds.sigmoid() - t_odds.sigmoid())
-    g.sub_(moved * log_s.exp()).scatter_(1, index, moved)
+    g.sub_(moved * s_hat).scatter_(1, index, moved)
     others_term *= spec.others_weight
     return spec.target_weight * target_term, others_term, t_odds
 
