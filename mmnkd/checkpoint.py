@@ -24,6 +24,8 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 
+from .checks import check_file
+
 __all__ = [
     'allow_mmengine_checkpoints',
     'export_student',
@@ -135,13 +137,12 @@ def load_strictly(
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
         problems = {'missing': missing, 'unexpected': unexpected}
-    except (
-        RuntimeError
-    ) as error:  # torch lists shapes that differ, a line each
-        problems = {'shapes': [x.strip() for x in str(error).splitlines()[1:]]}
+    except RuntimeError as error:  # a line for each shape that differs
+        lines = str(error).splitlines()[1:]
+        problems = {'shapes': [line.strip().rstrip('.') for line in lines]}
     listed = [
-        f'{kind}: {", ".join(names[:8])}'
-        + (f' and {len(names) - 8} more' if len(names) > 8 else '')
+        f'{kind}: {", ".join(names[:3])}'
+        + (f' and {len(names) - 3} more' if len(names) > 3 else '')
         for kind, names in problems.items()
         if names
     ]
@@ -173,25 +174,25 @@ def _weights_in(content: Any, source: str) -> dict[str, Tensor]:
 def _read(source: str) -> Any:
     """Read a file or URL of tensors and plain data."""
     is_url = source.startswith(('http://', 'https://'))
+    if not is_url:
+        check_file('checkpoint file', source)
     path = _downloaded(source) if is_url else Path(source).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'Expected a checkpoint file, but there is none at {source!r}.'
-        )
     # Again, because the loader of onedl-mmengine takes what it allowed for its
     # own call off the list afterwards, HistoryBuffer included.
     allow_mmengine_checkpoints()
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
+    except Exception as error:  # of any kind, as files are
         # What torch prints before this recommends weights_only=False.
-        reason = repr(error).split('WeightsUnpickler error: ')[-1]
+        reason = str(error).split('WeightsUnpickler error: ')[-1]
+        reason = f'{type(error).__name__}: {" ".join(reason.split())}'
         raise ValueError(
             f'Expected {source!r} to be a checkpoint of tensors and plain '
             "data, but torch's safe loader refuses it. If the file is broken, "
-            'fetch it again. If it holds other objects, loading them could '
-            'run code: where you trust it, save its `state_dict` alone and '
-            f'use that. The reason given: {reason}'
+            'or a page that a server sent instead, fetch it again. If it '
+            'holds other objects, loading them could run code: where you '
+            'trust it, save its `state_dict` alone and use that. The reason '
+            f'given: {reason}'
         ) from error
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Optional
 
 import torch
@@ -148,6 +150,16 @@ def check_count(name: str, value: Optional[int]) -> None:
         raise ValueError(
             f'Expected `{name}` to be a positive int, or None to have it '
             f'measured, but got {value!r}.'
+        )
+
+
+def check_file(kind: str, name: str) -> None:
+    """Expect a file. A relative path starts at the current folder."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        place = '' if path.is_absolute() else f' from {os.getcwd()!r}'
+        raise FileNotFoundError(
+            f'Expected a {kind}, but there is none at {name!r}{place}.'
         )
 
 

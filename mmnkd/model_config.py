@@ -13,6 +13,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
 from mmpretrain.apis import ModelHub, list_models
 
+from .checks import check_file
+
 __all__ = ['find_weights', 'read_model_config']
 
 ModelName = Union[str, os.PathLike, dict]
@@ -89,10 +91,7 @@ def _read_config(name: str) -> Config:
             )
         return get_config(name)
     if _is_file(name):
-        if not Path(name).is_file():
-            raise FileNotFoundError(
-                f'Expected a config file, but there is none at {name!r}.'
-            )
+        check_file('config file', name)
         return Config.fromfile(name)
     try:
         return ModelHub.get(name).config

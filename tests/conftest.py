@@ -8,6 +8,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 
 import pytest
+from mmengine.logging import MMLogger
 
 from mmnkd.functional import plain_forms
 
@@ -20,3 +21,12 @@ def each_form(request):
     else:
         with plain_forms():
             yield
+
+
+@pytest.fixture
+def log_text(tmp_path):
+    """Return what reads all that mmengine's logger has written."""
+    file = tmp_path / 'log.txt'
+    name = f'log_{tmp_path.name}'
+    MMLogger.get_instance(name, logger_name=name, log_file=str(file))
+    return file.read_text

@@ -516,6 +516,20 @@ def test_other_class_counts_name_both_and_the_option():
         model.loss(*tiny.batch())
 
 
+def test_too_few_class_indices_are_an_error():
+    options = tiny.teacher(class_indices=[0, 1, 2])
+    model = tiny.build(tiny.distilled(teacher_options=options))
+    message = r'teacher.class_indices.*10 classes of the student, but got 3'
+    with pytest.raises(ValueError, match=message):
+        model.loss(*tiny.batch())
+
+
+def test_a_teacher_without_checkpoint_is_a_warning(log_text):
+    model = tiny.build(tiny.distilled())
+    model.init_weights()
+    assert 'WARNING - The teacher has no `checkpoint`' in log_text()
+
+
 def test_a_loss_that_needs_a_teacher_without_one_is_an_error():
     losses = {'tf': {'type': 'TFNKDLoss'}, **tiny.nkd()}
     config = {**tiny.resnet(), 'distill_losses': losses}
@@ -523,12 +537,19 @@ def test_a_loss_that_needs_a_teacher_without_one_is_an_error():
         tiny.build({**config, 'type': 'DistilledClassifier'})
 
 
-def test_an_unused_teacher_is_a_warning(caplog):
-    config = tiny.distilled(losses={'tf': {'type': 'TFNKDLoss'}})
-    with caplog.at_level('WARNING', logger='mmengine'):
-        model = tiny.build(config)
-        model.init_weights()
+@pytest.mark.parametrize(
+    ('losses', 'reason'),
+    [
+        ({'tf': {'type': 'TFNKDLoss'}}, "['tf'] reads it"),
+        ({}, 'nothing is distilled'),
+    ],
+)
+def test_an_unused_teacher_is_a_warning(losses, reason, log_text):
+    model = tiny.build({**tiny.distilled(), 'distill_losses': losses})
+    model.init_weights()
     assert model.teacher.network is None
+    assert 'WARNING - The `teacher` will not be built' in log_text()
+    assert reason in log_text()
 
 
 @pytest.mark.parametrize(

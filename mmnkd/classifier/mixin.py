@@ -209,6 +209,13 @@ class DistillationMixin(BaseModel):
             student['logits'], self, self.logits_tap, 'logits_tap={!r}'
         )
         classes = student['logits'].shape[1]
+        picked = getattr(self.teacher, 'class_indices', None)
+        if picked is not None and len(picked) != classes:
+            raise ValueError(
+                'Expected `teacher.class_indices` to have an index for each '
+                f'of the {classes} classes of the student, but got '
+                f'{len(picked)}.'
+            )
         if 'logits' in teacher and teacher['logits'].shape[1] != classes:
             raise ValueError(
                 'Expected student and teacher to have the same classes, but '
@@ -237,10 +244,14 @@ class DistillationMixin(BaseModel):
                 'compare the student with, but got none.'
             )
         if self.teacher is not None and not names:
+            found = list(self.distill_losses)
             print_log(
-                'No loss of `distill_losses` (got '
-                f'{list(self.distill_losses)}) reads anything of the '
-                '`teacher`: it will not be built.',
+                'The `teacher` will not be built, for '
+                + (
+                    f'none of the `distill_losses` {found} reads it.'
+                    if found
+                    else 'without `distill_losses` nothing is distilled.'
+                ),
                 'current',
                 logging.WARNING,
             )

@@ -7,6 +7,7 @@ copies and DDP wrapper never see it.
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from collections.abc import Collection, Sequence
 from typing import Any, Optional, Union
@@ -157,6 +158,13 @@ class FrozenTeacher:
         self._millions = sum(p.numel() for p in network.parameters()) / 1e6
         self._move(torch.device('cpu'))
         print_log(f'Built the {self!r}', 'current')
+        if self.checkpoint is None:
+            print_log(
+                'The teacher has no `checkpoint`. Its weights are random, '
+                'unless its config loads some.',
+                'current',
+                logging.WARNING,
+            )
 
     def dry_run(
         self,
