@@ -209,19 +209,12 @@ class DistillationMixin(BaseModel):
             student['logits'], self, self.logits_tap, 'logits_tap={!r}'
         )
         classes = student['logits'].shape[1]
-        picked = getattr(self.teacher, 'class_indices', None)
-        if picked is not None and len(picked) != classes:
-            raise ValueError(
-                'Expected `teacher.class_indices` to have an index for each '
-                f'of the {classes} classes of the student, but got '
-                f'{len(picked)}.'
-            )
         if 'logits' in teacher and teacher['logits'].shape[1] != classes:
             raise ValueError(
                 'Expected student and teacher to have the same classes, but '
                 f'the student has {classes} and the teacher '
-                f"{teacher['logits'].shape[1]}. Say which of the teacher's "
-                "classes are the student's, in its order: "
+                f'{teacher["logits"].shape[1]}, or as many `class_indices`. '
+                'Give it one for each class of the student, in its order: '
                 'teacher=dict(class_indices=[...]).'
             )
 

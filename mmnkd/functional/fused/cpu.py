@@ -171,7 +171,8 @@ def _lay_out(
     count, classes = student.shape
     most = max(_BLOCK * torch.get_num_threads() // classes, 1)
     direct = gradient_dtype == dtype
-    copies = 3 - direct - (student.dtype == dtype) - (teacher.dtype == dtype)
+    dtypes = (gradient_dtype, student.dtype, teacher.dtype)
+    copies = sum(other != dtype for other in dtypes)
     parts = min(_PARTS * (copies + 1), student.numel() // _LEAST + 1)
     spare = min(-(-count // parts), most)
     if copies:
@@ -184,28 +185,46 @@ def _lay_out(
     elif gradient_dtype is not None:
         gradient = student.new_empty(count, classes, dtype=gradient_dtype)
 
-    def blocks() -> Iterator[Block]:
-        start = 0
-        while start < count:
-            left = count - start
-            size = min(most, left)
-            if direct:
-                size = min(size, (left + spare) // 2)
-            rows = slice(start, start + size)
-            at = start if direct else 0
-            g = memory[at : at + size]
-            yield Block(
-                student[rows].to(dtype),
-                teacher[rows].to(dtype),
-                None if index is None else index[rows],
-                g,
-                memory[at + size : at + 2 * size],
-            )
-            if gradient is not None and not direct:
-                gradient[rows] = g
-            start += size
+    columns = (student, teacher, index, gradient)
+    return gradient, _blocks(*columns, memory, most)
 
-    return gradient, blocks()
+
+def _blocks(
+    student: Tensor,
+    teacher: Tensor,
+    index: Optional[Tensor],
+    gradient: Optional[Tensor],
+    memory: Tensor,
+    most: int,
+) -> Iterator[Block]:
+    """Yield blocks of at most `most` rows, in the dtype of the memory.
+
+    Args:
+        student: (N, C) logits.
+        teacher: (N, C) logits.
+        index: (N, 1) target classes, or None.
+        gradient: (N, C), or None. It lies at the start of the memory, or is of
+            another dtype and gets a copy.
+        memory: Behind each block has to be room for as many rows.
+        most: Rows.
+    """
+    dtype, count, start = memory.dtype, len(student), 0
+    direct = gradient is not None and gradient.dtype == dtype
+    while start < count:
+        at = start if direct else 0
+        size = min(most, count - start, (len(memory) - at) // 2)
+        rows = slice(start, start + size)
+        g, scratch = memory[at : at + size], memory[at + size : at + 2 * size]
+        yield Block(
+            student[rows].to(dtype),
+            teacher[rows].to(dtype),
+            None if index is None else index[rows],
+            g,
+            scratch,
+        )
+        if gradient is not None and not direct:
+            gradient[rows] = g
+        start += size
 
 
 def _fast(
