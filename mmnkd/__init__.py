@@ -1,28 +1,27 @@
 """Knowledge distillation (NKD, tf-NKD) for classifiers of MMPretrain.
 
-``import mmnkd`` registers its classes in mmengine's registries and needs the
-OpenMMLab stack. ``import mmnkd.functional`` needs torch alone: the classes are
-then registered as soon as somebody imports mmpretrain.
+Where mmpretrain is installed, any import of mmnkd registers its classes in
+mmengine's registries. Elsewhere :mod:`mmnkd.functional`, which needs torch
+alone, is all there is, and the name of a class says what to install.
 """
 
 from __future__ import annotations
 
-import importlib
-import sys
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ._importing import is_being_imported, when_imported
-from .version import __version__
+from .registry import check_stack, register
 
 if TYPE_CHECKING:
-    from .plugin import (
+    from .classifier import (
         DistillationMixin,
         DistilledClassifier,
         DistilledHuggingFaceClassifier,
         DistilledTimmClassifier,
-        DistillLoss,
-        FrozenTeacher,
     )
+    from .losses import DistillLoss
+    from .teacher import FrozenTeacher
 
 __all__ = [
     'DistillLoss',
@@ -34,18 +33,24 @@ __all__ = [
     '__version__',
 ]
 
+__version__ = '0.1.0'
 
-def _register() -> None:
-    importlib.import_module('mmnkd.plugin')
+_HOMES = {
+    'DistillLoss': '.losses',
+    'DistillationMixin': '.classifier',
+    'DistilledClassifier': '.classifier',
+    'DistilledHuggingFaceClassifier': '.classifier',
+    'DistilledTimmClassifier': '.classifier',
+    'FrozenTeacher': '.teacher',
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(importlib.import_module('mmnkd.plugin'), name)
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    if name not in _HOMES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    check_stack()
+    return getattr(import_module(_HOMES[name], __name__), name)
 
 
-if is_being_imported('mmnkd.functional') and not sys.modules.get('mmpretrain'):
-    when_imported('mmpretrain', _register)
-else:
-    _register()
+if find_spec('mmpretrain') is not None:
+    register()

@@ -24,10 +24,9 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 
-from .checks import check_file
-
 __all__ = [
     'allow_mmengine_checkpoints',
+    'check_file',
     'export_student',
     'load_strictly',
     'read_state_dict',
@@ -124,6 +123,20 @@ def export_student(source: str, target: Union[str, os.PathLike]) -> None:
         exported['meta'] = content['meta']
     target.parent.mkdir(parents=True, exist_ok=True)
     torch.save(exported, target)
+
+
+def check_file(kind: str, name: str) -> None:
+    """Expect a file. A relative path starts at the current folder.
+
+    Raises:
+        FileNotFoundError: There is none; where it was looked for.
+    """
+    path = Path(name).expanduser()
+    if not path.is_file():
+        place = '' if path.is_absolute() else f' from {os.getcwd()!r}'
+        raise FileNotFoundError(
+            f'Expected a {kind}, but there is none at {name!r}{place}.'
+        )
 
 
 def load_strictly(

@@ -16,10 +16,10 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModel, PretrainedInit
 from torch import Tensor, nn
 
-from ..checks import check_arguments, check_not_negative
-from ..dry_run import blank_image, dry_run
-from ..logits import as_logits, check_head
-from ..loss_dict import (
+from .._old_checks import check_arguments, check_not_negative
+from .dry_run import blank_image, dry_run
+from .logits import as_logits, check_head
+from .losses import (
     LossDict,
     compute,
     measure,
@@ -30,7 +30,7 @@ from ..loss_dict import (
     tell_image_sizes,
     weighted,
 )
-from ..schedule import Schedule, WeightSchedule
+from ..losses.schedule import Schedule, WeightSchedule
 from ..taps import check_taps, recorded
 from ..teacher import FrozenTeacher, TeacherEnsemble
 

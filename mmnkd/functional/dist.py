@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_not_negative, check_pair, check_positive
+from .checks import check_not_negative, check_pair, check_positive
 from .tensors import reduce_loss, student_and_teacher
 
 __all__ = ['dist_loss']

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import (
+from .checks import (
     check_not_negative,
     check_pair,
     check_positive,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_pair, check_positive
+from .checks import check_pair, check_positive
 from .fused import Spec, Terms, can_fuse
 from .tensors import kl_divergence, reduce_loss, student_and_teacher
 

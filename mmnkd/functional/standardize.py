@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..checks import check_logits
+from .checks import check_logits
 from .tensors import at_least_float32
 
 __all__ = ['standardize']

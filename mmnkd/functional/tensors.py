@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_reduction
+from .checks import check_reduction
 
 __all__ = [
     'at_least_float32',

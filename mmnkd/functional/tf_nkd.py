@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_logits, check_target
+from .checks import check_logits, check_target
 from .fused import LogProbs, can_fuse
 from .tensors import at_least_float32, labels_of, reduce_loss
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import (
+from .checks import (
     check_logits,
     check_not_negative,
     check_same_shape,

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_pair, check_positive, check_target
+from .checks import check_pair, check_positive, check_target
 from .tensors import reduce_loss, student_and_teacher
 
 __all__ = ['wsld_loss']

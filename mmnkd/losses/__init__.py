@@ -1,16 +1,30 @@
-"""Distillation losses as registered modules.
+"""Distillation losses as registered modules, one file a loss."""
 
-Each file of this folder is imported here, so that a loss is registered, and
-can be imported from here, because its file is there.
-"""
+from .base import DistillLoss, FeatureLoss, MeasuredLoss, TeacherLogitsLoss
+from .dist import DISTLoss
+from .dkd import DKDLoss
+from .kd import KDLoss
+from .mgd import MGDLoss
+from .nkd import NKDLoss
+from .srrl import SRRLLoss
+from .tf_nkd import TFNKDLoss
+from .uskd import USKDLoss
+from .vitkd import ViTKDLoss
+from .wsld import WSLDLoss
 
-import importlib
-import pkgutil
-
-__all__: list[str] = []
-
-for _file in pkgutil.iter_modules(__path__):
-    _module = importlib.import_module(f'{__name__}.{_file.name}')
-    for _name in getattr(_module, '__all__', ()):
-        globals()[_name] = getattr(_module, _name)
-        __all__ += [_name]
+__all__ = [
+    'DISTLoss',
+    'DKDLoss',
+    'DistillLoss',
+    'FeatureLoss',
+    'KDLoss',
+    'MGDLoss',
+    'MeasuredLoss',
+    'NKDLoss',
+    'SRRLLoss',
+    'TFNKDLoss',
+    'TeacherLogitsLoss',
+    'USKDLoss',
+    'ViTKDLoss',
+    'WSLDLoss',
+]

@@ -14,15 +14,15 @@ from typing import Any, Optional, Union
 
 from torch import Tensor, nn
 
-from ..checks import (
+from ..functional.checks import (
     check_count,
     check_not_negative,
     check_positive,
     check_reduction,
 )
-from ..features import ImageSize, as_map, channels_of, check_declared
+from .features import ImageSize, as_map, channels_of, check_declared
 from ..functional import reduce_loss, standardize
-from ..schedule import Schedule, WeightSchedule
+from .schedule import Schedule, WeightSchedule
 from ..taps import Taps
 
 __all__ = ['DistillLoss', 'FeatureLoss', 'MeasuredLoss', 'TeacherLogitsLoss']

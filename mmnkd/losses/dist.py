@@ -8,7 +8,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from .. import functional as F
-from ..checks import check_not_negative
+from ..functional.checks import check_not_negative
 from .base import TeacherLogitsLoss
 
 __all__ = ['DISTLoss']

@@ -8,8 +8,8 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..checks import check_not_negative, check_share
-from ..features import check_same_grid, squared_error
+from ..functional.checks import check_not_negative, check_share
+from .features import check_same_grid, squared_error
 from .base import FeatureLoss
 
 __all__ = ['MGDLoss']

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..checks import check_not_negative
-from ..features import squared_error
+from ..functional.checks import check_not_negative
+from .features import squared_error
 from .base import FeatureLoss
 
 __all__ = ['SRRLLoss']

@@ -9,8 +9,8 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from .. import functional as F
-from ..checks import check_not_negative
-from ..features import as_map, as_vector, channels_of, check_declared, patches
+from ..functional.checks import check_not_negative
+from .features import as_map, as_vector, channels_of, check_declared, patches
 from .base import MeasuredLoss
 
 __all__ = ['USKDLoss']

@@ -9,8 +9,8 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..checks import check_not_negative, check_positive, check_share
-from ..features import check_same_grid, patches, squared_error
+from ..functional.checks import check_not_negative, check_positive, check_share
+from .features import check_same_grid, patches, squared_error
 from .base import FeatureLoss
 from .mgd import generator
 

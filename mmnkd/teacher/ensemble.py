@@ -9,7 +9,7 @@ from typing import Any, Mapping
 import torch
 from torch import Tensor, nn
 
-from ..checks import check_arguments, check_positive
+from .._old_checks import check_arguments, check_positive
 from ..functional.tensors import at_least_float32
 from .frozen import FrozenTeacher
 

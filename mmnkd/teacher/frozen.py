@@ -18,10 +18,10 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..checkpoint import load_strictly, read_state_dict
-from ..dry_run import explained
-from ..images import ImageAdapter, height_and_width
-from ..logits import as_logits
-from ..model_config import read_model_config
+from ..classifier.dry_run import explained
+from .images import ImageAdapter, height_and_width
+from ..classifier.logits import as_logits
+from .source import read_model_config
 from ..taps import check_taps
 from .forward import Forward, joined
 from .options import (

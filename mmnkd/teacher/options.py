@@ -11,8 +11,8 @@ from mmengine.model import BaseModule
 from mmpretrain.models import HuggingFaceClassifier, TimmClassifier
 from torch import nn
 
-from ..checks import check_count, check_share
-from ..model_config import find_weights
+from ..functional.checks import check_count, check_share
+from .source import find_weights
 from .speedup import Speedup
 
 __all__ = [

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ...checks import is_compiling
+from ..checks import is_compiling
 from . import cuda
 from .function import LogProbs, Terms
 from .spec import Spec

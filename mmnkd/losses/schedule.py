@@ -11,7 +11,7 @@ from mmengine.logging import MessageHub
 from mmengine.optim import ReduceOnPlateauParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
-from .checks import check_not_negative
+from ..functional.checks import check_not_negative
 
 __all__ = ['Schedule', 'WeightSchedule']
 

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmnkd import FrozenTeacher
-from mmnkd.model_config import find_weights, read_model_config
+from mmnkd.teacher.source import find_weights, read_model_config
 
 
 def images(n=2, size=8):

@@ -10,8 +10,8 @@ from mmengine.model import ModuleDict
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from .checks import check_arguments
-from .taps import Taps
+from .._old_checks import check_arguments
+from ..taps import Taps
 
 __all__ = [
     'LossDict',

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmnkd import stack
+from mmnkd import registry as stack
 
 
 def run(code, *arguments):

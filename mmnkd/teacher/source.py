@@ -13,7 +13,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
 from mmpretrain.apis import ModelHub, list_models
 
-from .checks import check_file
+from ..checkpoint import check_file
 
 __all__ = ['find_weights', 'read_model_config']
 

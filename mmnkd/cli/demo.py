@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .datasets import Digits
+from ..datasets import Digits
 
 __all__ = ['run_demo']
 

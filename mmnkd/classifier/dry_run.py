@@ -10,7 +10,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from .taps import recorded
+from ..taps import recorded
 
 __all__ = ['blank_image', 'dry_run', 'explained']
 

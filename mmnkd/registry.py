@@ -1,4 +1,4 @@
-"""The OpenMMLab stack that mmnkd plugs into: is it there, does it work."""
+"""The OpenMMLab stack that mmnkd plugs into: is it usable; what registers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import importlib
 from importlib import metadata
 from importlib.util import find_spec
 
-__all__ = ['check_stack']
+__all__ = ['check_stack', 'register']
 
 PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
 INSTALL = 'pip install "mmnkd[openmmlab]"'
+
+
+def register() -> None:
+    """Put mmnkd's classes into mmengine's registries.
+
+    Raises:
+        ImportError: As :func:`check_stack`.
+    """
+    check_stack()  # before the imports below can fail with a riddle
+    for folder in ('backbones', 'classifier', 'datasets', 'losses'):
+        importlib.import_module(f'.{folder}', __package__)
+    checkpoint = importlib.import_module('.checkpoint', __package__)
+    checkpoint.allow_mmengine_checkpoints()
 
 
 def check_stack() -> None:
