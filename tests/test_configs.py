@@ -14,7 +14,7 @@ from mmpretrain.apis import ModelHub
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 
-from mmnkd.dead_keys import find_dead_keys
+from mmnkd.diagnosis.config import find_dead_keys
 from mmnkd.losses import TeacherLogitsLoss
 
 CONFIGS = Path(__file__).parents[1] / 'configs'

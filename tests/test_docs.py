@@ -6,7 +6,7 @@ import pytest
 from command import ROOT
 
 import mmnkd.losses
-from mmnkd.loss_dict import LossDict
+from mmnkd.classifier.losses import LossDict
 
 LOSSES = (ROOT / 'docs' / 'losses.md').read_text()
 LINK = re.compile(r'\[([^\]]+)\]\((?!http)([^)#\s]*)(#[^)\s]+)?\)')

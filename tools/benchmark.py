@@ -15,7 +15,7 @@ import os
 os.environ.setdefault('KINETO_LOG_LEVEL', '99')
 os.environ.setdefault('TORCH_CPP_LOG_LEVEL', 'ERROR')
 
-from mmnkd.benchmark.command import main
+from mmnkd.cli._benchmark_old.command import main
 
 if __name__ == '__main__':
     try:

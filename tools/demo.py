@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mmnkd.demo import run_demo
+from mmnkd.cli.demo import run_demo
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import mmengine
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 
-from mmnkd.launch import build_runner, mmpretrain_tool
+from mmnkd.cli.launch import build_runner, mmpretrain_tool
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import sys
 
 from mmengine.config import Config
 
-from mmnkd.launch import build_runner, mmpretrain_tool
+from mmnkd.cli.launch import build_runner, mmpretrain_tool
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from mmnkd import (
     DistillLoss,
 )
 from mmnkd.functional import nkd_loss, plain_forms
-from mmnkd.loss_dict import LossDict
+from mmnkd.classifier.losses import LossDict
 from mmnkd.losses import TFNKDLoss
 
 

@@ -13,13 +13,13 @@ import torch
 from command import ROOT, run
 from mmengine.config import Config
 
-from mmnkd.benchmark import Plan, alternate, peak_memory
-from mmnkd.benchmark.command import main
-from mmnkd.benchmark.networks import random_images, random_network, read
-from mmnkd.benchmark.released import released_nkd_loss
-from mmnkd.benchmark.report import insert
-from mmnkd.benchmark.results import Group, Row, Spread
-from mmnkd.benchmark.timm_task import timm_task
+from mmnkd.cli._benchmark_old import Plan, alternate, peak_memory
+from mmnkd.cli._benchmark_old.command import main
+from mmnkd.cli._benchmark_old.networks import random_images, random_network, read
+from mmnkd.cli._benchmark_old.released import released_nkd_loss
+from mmnkd.cli._benchmark_old.report import insert
+from mmnkd.cli._benchmark_old.results import Group, Row, Spread
+from mmnkd.cli._benchmark_old.timm_task import timm_task
 from mmnkd.functional import nkd_loss
 
 SHORT = ['--device', 'cpu', '--rounds', '2', '--warmup', '1']

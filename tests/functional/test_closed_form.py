@@ -9,7 +9,7 @@ from draws import TARGETS, hard, logits, mixed
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmnkd.benchmark.measure import peak_memory
+from mmnkd.cli._benchmark_old.measure import peak_memory
 from mmnkd.functional import (
     dkd_loss,
     dkd_terms,

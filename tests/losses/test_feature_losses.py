@@ -10,7 +10,7 @@ from mmpretrain.models import ImageClassifier
 from torch import nn
 
 from mmnkd.checkpoint import export_student
-from mmnkd.dry_run import blank_image
+from mmnkd.classifier.dry_run import blank_image
 from mmnkd.losses import MGDLoss, SRRLLoss, USKDLoss, ViTKDLoss
 
 TAPS = {'student_taps': 'backbone.layer2', 'teacher_taps': 'backbone.layer2'}

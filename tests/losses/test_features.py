@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
-from mmnkd.features import (
+from mmnkd.losses.features import (
     as_map,
     as_vector,
     channels_of,

@@ -11,7 +11,7 @@ import torch
 from mmengine.logging import MessageHub
 
 from mmnkd.losses import NKDLoss
-from mmnkd.schedule import WeightSchedule
+from mmnkd.losses.schedule import WeightSchedule
 
 WARM_UP = {'type': 'LinearLR', 'start_factor': 0.25, 'end': 4}
 STEPS = {'type': 'MultiStepLR', 'milestones': [2, 3], 'gamma': 0.1}

@@ -12,7 +12,7 @@ from command import run
 from torch import nn
 
 from mmnkd import FrozenTeacher
-from mmnkd.benchmark import peak_memory
+from mmnkd.cli._benchmark_old import peak_memory
 from mmnkd.teacher.comparison import EXACT, Outputs, _without_tf32
 from mmnkd.teacher.folding import fold_batch_norms, shared_copy
 from mmnkd.teacher.forward import in_float32, joined
