@@ -149,6 +149,9 @@ def load_strictly(
     """
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
+        # A model's own hook may take a name out and make its tensor anew, as
+        # Swin's do with tables for another window size.
+        missing = [name for name in missing if name not in weights]
         problems = {'missing': missing, 'unexpected': unexpected}
     except RuntimeError as error:  # a line for each shape that differs
         lines = str(error).splitlines()[1:]
@@ -201,11 +204,9 @@ def _read(source: str) -> Any:
         reason = f'{type(error).__name__}: {" ".join(reason.split())}'
         raise ValueError(
             f'Expected {source!r} to be a checkpoint of tensors and plain '
-            "data, but torch's safe loader refuses it. If the file is broken, "
-            'or a page that a server sent instead, fetch it again. If it '
-            'holds other objects, loading them could run code: where you '
-            'trust it, save its `state_dict` alone and use that. The reason '
-            f'given: {reason}'
+            f"data, but torch's safe loader refuses it ({reason}). Fetch a "
+            'broken file again; from one with other objects, which could run '
+            'code, save the `state_dict` alone.'
         ) from error
 
 
@@ -216,9 +217,11 @@ def _downloaded(url: str) -> Path:
     if not hashed:  # two servers may both have an `epoch_100.pth`
         folder /= hashlib.sha256(url.encode()).hexdigest()[:8]
     path = folder / name
-    if is_main_process():
-        _fetch(url, path, hashed and hashed[1])
-    barrier()
+    try:
+        if is_main_process():
+            _fetch(url, path, hashed and hashed[1])
+    finally:  # where it fails, the others don't wait for ever
+        barrier()
     _fetch(url, path, hashed and hashed[1])  # a node with a disk of its own
     return path
 

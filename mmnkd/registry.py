@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from importlib.util import find_spec
+from typing import Any
 
-__all__ = ['check_stack', 'register']
+__all__ = ['check_stack', 'construct', 'nearest_argument', 'register']
 
 PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
 INSTALL = 'pip install "mmnkd[openmmlab]"'
@@ -65,6 +70,46 @@ def check_stack() -> None:
                 f'mmnkd needs {name}, which is installed but can not be '
                 f'imported: {error}. Run: {_install_again()}'
             ) from error
+
+
+def construct(kind: Callable, place: str, arguments: Mapping) -> Any:
+    """Call a class with arguments from a config.
+
+    Args:
+        kind: The class, or another function that makes an object.
+        place: Where the arguments are in the config, for errors.
+        arguments: By name.
+
+    Raises:
+        TypeError, ValueError: Those of the class, with the place.
+    """
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        near = nearest_argument(kind, error)
+        raise TypeError(f'In `{place}`: {error}{near}') from error
+    except ValueError as error:
+        raise ValueError(f'In `{place}`: {error}') from error
+
+
+def nearest_argument(kind: Any, error: TypeError) -> str:
+    """Return a sentence on what an unknown argument may have been meant for.
+
+    Args:
+        kind: The class that was called.
+        error: What Python raised.
+    """
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if unknown is None:
+        return ''
+    known = {
+        name
+        for parent in inspect.getmro(kind)
+        if '__init__' in vars(parent)
+        for name in inspect.signature(vars(parent)['__init__']).parameters
+    }
+    near = difflib.get_close_matches(unknown[1], known, n=1)
+    return f'. Nearest: {near[0]!r}.' if near else ''
 
 
 def _install_again() -> str:

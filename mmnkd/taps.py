@@ -1,6 +1,7 @@
 """Taps: what named sub-modules put out during one forward.
 
 A tap may name a parameter as well, such as ``'head.fc.weight'``: its value.
+The tap ``'logits'`` stands for a network's logits, wherever they are.
 """
 
 from __future__ import annotations
@@ -14,33 +15,50 @@ from typing import Any, Callable, Union
 import torch
 from torch import Tensor, nn
 
-__all__ = ['Taps', 'check_taps', 'recorded']
+__all__ = [
+    'TapError',
+    'as_logits',
+    'check_taps',
+    'describe',
+    'pick',
+    'recorded',
+    'tap_advice',
+    'tap_names',
+]
 
 
-class Taps:
-    """Names of the outputs that a loss reads from one network.
+class TapError(RuntimeError):
+    """Say that a forward did not put out what a tap names."""
+
+
+TapNames = Union[str, Sequence[str], None]
+
+
+def tap_names(taps: TapNames) -> tuple[str, ...]:
+    """Return the names of the outputs that a loss reads from one network.
 
     Args:
-        names: One name, several, or None. A name is ``'logits'``, or that of
-            a sub-module or parameter, as in ``named_modules()`` and
+        taps: One name, several, or None. A name is ``'logits'``, or that of a
+            sub-module or parameter, as in ``named_modules()`` and
             ``named_parameters()``.
+
+    Raises:
+        TypeError: They aren't names.
     """
+    names = (taps,) if isinstance(taps, str) else tuple(taps or ())
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            'Expected taps to be a name, a list of names or None, but got '
+            f'{taps!r}.'
+        )
+    return names
 
-    def __init__(self, names: Union[str, Sequence[str], None]) -> None:
-        self._given = names
-        self.names = (names,) if isinstance(names, str) else tuple(names or ())
-        if not all(isinstance(name, str) for name in self.names):
-            raise TypeError(
-                'Expected taps to be a name, a list of names or None, but got '
-                f'{names!r}.'
-            )
 
-    def pick(self, outputs: Mapping[str, Any]) -> Any:
-        """Return one output, a tuple of several, or None for no name."""
-        if self._given is None:
-            return None
-        picked = tuple(outputs[name] for name in self.names)
-        return picked[0] if isinstance(self._given, str) else picked
+def pick(taps: TapNames, outputs: Mapping[str, Any]) -> Any:
+    """Return one output, a tuple of several, or None for no name."""
+    if taps is None or isinstance(taps, str):
+        return outputs[taps] if taps else None
+    return tuple(map(outputs.__getitem__, taps))
 
 
 def check_taps(model: nn.Module, names: Iterable[str], owner: str) -> None:
@@ -79,7 +97,7 @@ def recorded(
         the parameter.
 
     Raises:
-        RuntimeError: The forward reached one of them never or twice, inside a
+        TapError: The forward reached one of them never or twice, inside a
             checkpointed block, or overwrote its output in place.
     """
     named = {name: operator.attrgetter(name)(model) for name in names}
@@ -96,7 +114,7 @@ def recorded(
     def hook_for(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple, output: Any) -> None:
             if with_gradient and not torch.is_grad_enabled():
-                raise RuntimeError(
+                raise TapError(
                     f'Expected a gradient to flow through the tap {name!r}, '
                     'but it is inside a block with activation checkpointing '
                     '(with_cp) or torch.no_grad. Name the whole block.'
@@ -124,14 +142,14 @@ def _check_recorded(
     """Make sure that each tap was reached once, and its output left alone."""
     for name, count in calls.items():
         if count != 1:
-            raise RuntimeError(
+            raise TapError(
                 f'Expected the forward of {type(model).__name__} to reach '
                 f'the tap {name!r} once, but it did {count} times. Name a '
                 'sub-module that runs once.'
             )
     for name, version in versions.items():
         if _versions(outputs[name]) != version:
-            raise RuntimeError(
+            raise TapError(
                 f'Expected the output of the tap {name!r} to last, but a '
                 'later layer overwrote it in place (ReLU(inplace=True), say). '
                 'Name that layer or the block around both.'
@@ -140,10 +158,61 @@ def _check_recorded(
 
 def _versions(output: Any) -> list[int]:
     """Return how often each tensor of an output was written to."""
-    if isinstance(output, Tensor):
-        return [output._version]
+    if isinstance(output, Tensor):  # one of inference mode has no count
+        return [] if output.is_inference() else [output._version]
     if isinstance(output, Mapping):
         output = list(output.values())
     if isinstance(output, (tuple, list)):
         return [version for part in output for version in _versions(part)]
     return []
+
+
+def as_logits(output: Any, model: nn.Module, tap: str, option: str) -> Tensor:
+    """Return a network's output as (N, C) logits.
+
+    Args:
+        output: A tensor, or an output of transformers with ``logits``.
+        model: The network.
+        tap: Name of the sub-module that put it out, '' for the whole network.
+        option: The config key that names another one.
+
+    Raises:
+        ValueError: What came instead, and which tap to name.
+    """
+    logits = getattr(output, 'logits', output)
+    if isinstance(logits, Tensor) and logits.ndim == 2:
+        return logits
+    if isinstance(logits, Tensor):
+        came = f'a tensor of shape {tuple(logits.shape)}'
+    elif isinstance(logits, (tuple, list)):
+        came = f'a {type(logits).__name__} of {len(logits)}'
+    else:
+        came = f'a {type(logits).__name__}'
+    raise ValueError(
+        f'Expected (N, C) logits from {describe(model, tap)}, but it puts out '
+        f'{came}. {tap_advice(model, tap, option)}'
+    )
+
+
+def describe(model: nn.Module, tap: str) -> str:
+    """Name a sub-module and its type, for an error."""
+    module = model.get_submodule(tap)
+    return (
+        f'`{tap}`, a {type(module).__name__}' if tap else type(module).__name__
+    )
+
+
+def tap_advice(model: nn.Module, tap: str, option: str) -> str:
+    """Say which sub-module may put out the logits, for an error."""
+    linear = [
+        name
+        for name, child in model.named_modules()
+        if isinstance(child, nn.Linear) and name.startswith(tap)
+    ]
+    if not linear:
+        return (
+            f'Set `{option}` to the sub-module that puts them out, or take '
+            'losses on features: no linear layer is there to suggest.'
+        )
+    others = f' (or one of {linear[-8:-1]})' if len(linear) > 1 else ''
+    return f'Set `{option}={linear[-1]!r}`{others}.'

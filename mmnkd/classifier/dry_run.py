@@ -1,4 +1,4 @@
-"""One forward on a blank image, to see what a network puts out."""
+"""One forward on a blank image, to see what networks put out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from ..taps import recorded
+from ..taps import TapError, recorded
 
 __all__ = ['blank_image', 'dry_run', 'explained']
 
@@ -21,7 +21,7 @@ def blank_image(model: nn.Module) -> Tensor:
     Args:
         model: One whose first ``img_size`` (or, in transformers,
             ``image_size``), if a sub-module has any, is its size; else 224x224
-            will do. The channels are those that the first convolution wants.
+            will do. The channels are what the first convolution wants.
 
     Returns:
         (1, channels, height, width).
@@ -53,27 +53,38 @@ def dry_run(
         Their outputs.
 
     Raises:
-        ValueError: The forward failed; what to declare instead.
-        RuntimeError: It didn't reach a sub-module, see :func:`recorded`.
+        TapError: The forward didn't reach one, see :func:`recorded`.
     """
-    was_training = model.training
+    training = [module for module in model.modules() if module.training]
     model.eval()
-    with recorded(model, names) as outputs, explained(model, image):
-        model(image, mode='tensor')
-    model.train(was_training)
+    try:
+        with recorded(model, names) as outputs:
+            model(image, mode='tensor')
+    finally:  # a user may have frozen some of the modules
+        for module in training:
+            module.training = True
     return outputs
 
 
 @contextlib.contextmanager
-def explained(model: object, image: Tensor) -> Iterator[None]:
-    """Say what to do where a network doesn't take a blank image."""
+def explained(network: str, image: Tensor, sizes: str) -> Iterator[None]:
+    """Say what to do where a network doesn't take a blank image.
+
+    Args:
+        network: What to call it.
+        image: The image.
+        sizes: The losses' arguments that are to be measured.
+
+    Raises:
+        ValueError: In place of what the forward raised.
+    """
     try:
         yield
+    except TapError:
+        raise
     except Exception as error:  # a network may raise anything
         raise ValueError(
-            f'Expected {type(model).__name__} to take an image of shape '
-            f'{tuple(image.shape)}, by which the sizes that a loss needs are '
-            f'measured, but got: {error}. Declare them in the loss '
-            '(student_channels=..., teacher_channels=..., or in USKD '
-            'in_channels=..., num_classes=...).'
+            f'Expected {network} to take an image of shape '
+            f'{tuple(image.shape)}, by which {sizes} of losses are measured, '
+            f'but got: {error}. Declare them in the config of the loss.'
         ) from error

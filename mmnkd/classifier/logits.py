@@ -1,14 +1,16 @@
-"""Where a classifier's logits are, and what to say where there are none."""
+"""Whether a student's head puts out logits that a softmax fits."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, Optional
+from typing import Any, Mapping
 
 from mmpretrain.models.heads import MultiLabelClsHead
-from torch import Tensor, nn
+from torch import nn
 
-__all__ = ['as_logits', 'check_head']
+from ..taps import describe, tap_advice
+
+__all__ = ['check_head', 'check_same_classes']
 
 
 def check_head(model: nn.Module, tap: str) -> None:
@@ -21,54 +23,47 @@ def check_head(model: nn.Module, tap: str) -> None:
     Raises:
         ValueError: Why not, and which tap to name.
     """
+    if getattr(model, tap, model) is None:
+        raise ValueError(
+            f'Expected a student with a `{tap}` that puts out logits, but it '
+            'has none. Set `logits_tap`, or take losses on features.'
+        )
     head = model.get_submodule(tap)
-    problem = None
     if isinstance(head, MultiLabelClsHead):
-        problem = 'has several labels a sample, which a softmax does not fit'
-    elif 'target' in inspect.signature(head.forward).parameters:
-        problem = 'puts out logits with a margin that depends on the target'
-    if problem:
-        raise ValueError(_advice(model, tap, 'logits_tap={!r}', problem))
+        raise ValueError(
+            f'Expected logits of single-label classes, but '
+            f'{describe(model, tap)}, is for several labels a sample, which a '
+            'softmax does not fit. If each sample has one label (or a mix of '
+            f'two): {tap_advice(model, tap, "logits_tap")}'
+        )
+    if 'target' in inspect.signature(head.forward).parameters:
+        raise ValueError(
+            f'Expected plain logits, but {describe(model, tap)}, puts out '
+            'logits with a margin that depends on the target. '
+            f'{tap_advice(model, tap, "logits_tap")} The scale of the head is '
+            'not in its output.'
+        )
 
 
-def as_logits(output: Any, model: nn.Module, tap: str, option: str) -> Tensor:
-    """Return a network's output as (N, C) logits.
+def check_same_classes(
+    student: Mapping[str, Any], teacher: Mapping[str, Any]
+) -> None:
+    """Expect as many classes in both networks' logits.
 
     Args:
-        output: A tensor, or an output of transformers with ``logits``.
-        model: The network.
-        tap: Name of the sub-module, '' for the network itself.
-        option: How to name another one, with ``{!r}`` for its name.
+        student: Outputs by tap, with (N, C) ``'logits'`` if any loss asks.
+        teacher: Outputs by tap.
 
     Raises:
-        ValueError: What came instead, and which tap to name.
+        ValueError: Both counts, and what to change.
     """
-    logits = getattr(output, 'logits', output)
-    if isinstance(logits, Tensor) and logits.ndim == 2:
-        return logits
-    if isinstance(logits, Tensor):
-        problem = f'puts out a tensor of shape {tuple(logits.shape)}'
-    elif isinstance(logits, (tuple, list)):
-        problem = f'puts out a {type(logits).__name__} of {len(logits)}'
-    else:
-        problem = f'puts out a {type(logits).__name__}'
-    raise ValueError(_advice(model, tap, option, problem))
-
-
-def _advice(
-    model: nn.Module, tap: str, option: str, problem: Optional[str]
-) -> str:
-    module = model.get_submodule(tap)
-    place = f'`{tap}`, a {type(module).__name__},' if tap else type(module)
-    linear = [
-        name
-        for name, child in model.named_modules()
-        if isinstance(child, nn.Linear) and name.startswith(tap)
-    ]
-    example = linear[-1] if linear else 'head.fc'
-    return (
-        f'Expected (N, C) logits of single-label classes, but {place} '
-        f'{problem}. Name the sub-module that puts them out: '
-        f'{option.format(example)}. Linear layers there: {linear[-8:]}; what '
-        'the head does to their output, such as to scale it, is not in it.'
-    )
+    if 'logits' not in student or 'logits' not in teacher:
+        return
+    classes, others = student['logits'].shape[1], teacher['logits'].shape[1]
+    if classes != others:
+        raise ValueError(
+            'Expected student and teacher to have the same classes, but the '
+            f'student has {classes} and the teacher {others}. Set '
+            "`teacher.class_indices` to the index of each of the student's "
+            "classes among the teacher's, in the student's order."
+        )

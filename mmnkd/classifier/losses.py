@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Mapping, Optional, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional
 
 import torch
 from mmengine.model import ModuleDict
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from .._old_checks import check_arguments
-from ..taps import Taps
+from ..losses import MeasuredLoss
+from ..registry import construct
+from ..taps import pick, tap_names
 
-__all__ = [
-    'LossDict',
-    'compute',
-    'measure',
-    'merge',
-    'needing_dry_run',
-    'student_names',
-    'teacher_names',
-    'tell_image_sizes',
-    'weighted',
-]
-
-Losses = Mapping[str, nn.Module]
-
-
-@runtime_checkable
-class _WantsImageSizes(Protocol):
-    current_image_size: Optional[tuple[int, int]]
-    current_teacher_size: Optional[tuple[int, int]]
+__all__ = ['LossDict', 'merge', 'weighted']
 
 
 class LossDict(ModuleDict):
@@ -61,122 +45,104 @@ class LossDict(ModuleDict):
                 for name, loss in losses.items()
             }
         super().__init__(built)
-        for name in built.keys() - self.active().keys():
+        for name in built.keys() - set(self.active()):
             self[name].requires_grad_(False)  # DDP waits for all the others
 
     def init_weights(self) -> None:
-        """Initialise the losses; again, not with the student's numbers."""
+        """Initialize the losses; again, not with the student's numbers."""
         with torch.random.fork_rng(devices=[]):
             super().init_weights()
 
-    def active(self) -> dict[str, nn.Module]:
-        """Return the losses whose weight isn't 0."""
+    def active(self) -> list[str]:
+        """Return the names of losses whose weight isn't 0."""
+        return [
+            name
+            for name, loss in self.items()
+            if getattr(loss, 'loss_weight', 1.0) != 0
+        ]
+
+    def taps(self, names: Iterable[str]) -> tuple[set[str], set[str]]:
+        """Return all that some losses read from the student and the teacher.
+
+        Args:
+            names: Of the losses.
+        """
+        of_student: set[str] = set()
+        of_teacher: set[str] = set()
+        for name in names:
+            of_student.update(tap_names(_student(self[name])))
+            of_teacher.update(tap_names(_teacher(self[name])))
+        return of_student, of_teacher
+
+    def unmeasured(self) -> dict[str, MeasuredLoss]:
+        """Return the losses that wait for sizes to make their parameters."""
         return {
             name: loss
             for name, loss in self.items()
-            if getattr(loss, 'loss_weight', 1.0) != 0
+            if isinstance(loss, MeasuredLoss)
+            and loss.needs_dry_run
+            and loss.loss_weight != 0
         }
 
+    def measure(
+        self, student: Mapping[str, Any], teacher: Mapping[str, Any]
+    ) -> None:
+        """Let losses make their parameters by the outputs of a dry run."""
+        with torch.random.fork_rng(devices=[]):
+            for loss in self.unmeasured().values():
+                loss.measure(
+                    pick(_student(loss), student),
+                    pick(_teacher(loss), teacher),
+                )
 
-def student_names(losses: Losses) -> set[str]:
-    """Return all that `losses` read from the student."""
-    return {name for loss in losses.values() for name in _student(loss).names}
+    def compute(
+        self,
+        student: Mapping[str, Any],
+        teacher: Mapping[str, Any],
+        target: Optional[Tensor],
+    ) -> dict[str, Tensor]:
+        """Compute the active losses.
 
+        Args:
+            student: The student's outputs by tap.
+            teacher: The teacher's.
+            target: (N,) class indices or (N, C) scores, None without labels.
 
-def teacher_names(losses: Losses) -> set[str]:
-    """Return all that `losses` read from the teacher."""
-    return {name for loss in losses.values() for name in _teacher(loss).names}
+        Returns:
+            ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms;
+            and of a loss with a schedule ``weight_{name}``, its factor now.
 
-
-def tell_image_sizes(losses: Losses, images: Any, teacher: Any) -> None:
-    """Tell losses on tokens what shape the grids of patches have.
-
-    Args:
-        losses: Modules by name.
-        images: The student's, (N, channels, height, width).
-        teacher: What looks at them, None without a teacher.
-    """
-    if not isinstance(images, Tensor):  # a classifier of the user's own
-        return
-    size = (images.shape[-2], images.shape[-1])
-    for loss in losses.values():
-        if isinstance(loss, _WantsImageSizes):
-            names = _teacher(loss).names
-            loss.current_image_size = loss.current_teacher_size = size
-            if names and teacher is not None:
-                loss.current_teacher_size = teacher.image_size(names[0], size)
-
-
-def needing_dry_run(losses: Losses) -> dict[str, nn.Module]:
-    """Return the losses that make their parameters by what taps put out."""
-    return {
-        name: loss
-        for name, loss in losses.items()
-        if getattr(loss, 'needs_dry_run', False)
-    }
-
-
-def measure(
-    losses: Losses, student: Mapping[str, Any], teacher: Mapping[str, Any]
-) -> None:
-    """Let losses make their parameters by the outputs of a dry run."""
-    with torch.random.fork_rng(devices=[]):
-        for loss in losses.values():
-            measured: Any = loss
-            measured.measure(
-                _student(loss).pick(student), _teacher(loss).pick(teacher)
+        Raises:
+            TypeError: A loss returned neither a tensor nor a dict of tensors.
+            ValueError: Two of the names are the same.
+        """
+        results: dict[str, Tensor] = {}
+        for name in self.active():
+            loss = self[name]
+            result = loss(
+                pick(_student(loss), student),
+                pick(_teacher(loss), teacher),
+                target,
             )
+            if isinstance(result, Tensor):
+                named = {f'loss_{name}': result}
+            elif isinstance(result, Mapping):
+                named = {f'loss_{name}_{k}': v for k, v in result.items()}
+            else:
+                raise TypeError(
+                    f'Expected the loss {name!r} to return a tensor or a dict '
+                    f'of tensors, but got {type(result).__name__}.'
+                )
+            schedule = getattr(loss, 'weight_schedule', None)
+            if schedule is not None:
+                factor = schedule.factor()
+                named = weighted(named, factor)
+                named[f'weight_{name}'] = torch.tensor(factor)
+            results = merge(results, named)
+        return results
 
 
-def compute(
-    losses: Losses,
-    student: Mapping[str, Any],
-    teacher: Mapping[str, Any],
-    target: Optional[Tensor],
-) -> dict[str, Tensor]:
-    """Compute the losses.
-
-    Args:
-        losses: Modules by name.
-        student: The student's outputs by tap.
-        teacher: The teacher's.
-        target: (N,) class indices or (N, C) scores, None without labels.
-
-    Returns:
-        ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms; and of
-        a loss with a schedule ``weight_{name}``, its factor now (with ``l``
-        for a ``loss`` in the name).
-
-    Raises:
-        TypeError: A loss returned neither a tensor nor a dict of tensors.
-        ValueError: Two of the names are the same.
-    """
-    results: dict[str, Tensor] = {}
-    for name, loss in losses.items():
-        result = loss(
-            _student(loss).pick(student), _teacher(loss).pick(teacher), target
-        )
-        if isinstance(result, Tensor):
-            named = {f'loss_{name}': result}
-        elif isinstance(result, Mapping):
-            named = {f'loss_{name}_{k}': value for k, value in result.items()}
-        else:
-            raise TypeError(
-                f'Expected the loss {name!r} to return a tensor or a dict of '
-                f'tensors, but got {type(result).__name__}.'
-            )
-        schedule = getattr(loss, 'weight_schedule', None)
-        if schedule is not None:
-            factor = schedule.factor()
-            named = {k: factor * value for k, value in named.items()}
-            # mmengine would sum a key that contains 'loss'.
-            short = name.replace('loss', 'l')
-            named[f'weight_{short}'] = torch.tensor(factor)
-        results = merge(results, named)
-    return results
-
-
-def weighted(logged: dict[str, Any], factor: float) -> dict[str, Any]:
+def weighted(logged: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """Multiply what mmengine sums: every key that contains 'loss'."""
     return {
         key: _times(value, factor) if 'loss' in key else value
@@ -184,7 +150,7 @@ def weighted(logged: dict[str, Any], factor: float) -> dict[str, Any]:
     }
 
 
-def merge(logged: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+def merge(logged: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Join what is logged, and never lose a term to another's name.
 
     Raises:
@@ -214,42 +180,41 @@ def _check_form(losses: Any) -> None:
                 f'module with a name, as in {example}, but got '
                 f'{name}={loss!r}.'
             )
-        if not str(name).isidentifier():
+    _check_names(losses)
+
+
+def _check_names(names: Iterable[Any]) -> None:
+    taken = nn.ModuleDict()
+    for name in names:
+        if not str(name).isidentifier() or hasattr(taken, str(name)):
             raise ValueError(
                 'Expected names of `distill_losses` that are identifiers, '
-                f'but got {name!r}.'
+                f'and no attribute of a torch ModuleDict, but got {name!r}. '
+                'Rename the loss.'
             )
-        if hasattr(nn.ModuleDict(), name):
+        if 'loss' in str(name):
             raise ValueError(
-                'Expected names of `distill_losses` that no attribute of a '
-                f'torch ModuleDict has, but got {name!r}. Rename the loss.'
+                "Expected names of `distill_losses` without 'loss', which is "
+                f'put in front in the log, but got {name!r}. Rename the loss.'
             )
 
 
 def _build(name: str, config: Mapping[str, Any]) -> nn.Module:
-    kind = config.get('type')
-    if isinstance(kind, str):
-        scope = config.get('_scope_')
-        with MODELS.switch_scope_and_registry(scope) as registry:
-            kind = registry.get(kind)
-    if kind is None:
-        losses = [key for key in MODELS.module_dict if key.endswith('Loss')]
-        near = difflib.get_close_matches(str(config.get('type')), losses)
-        raise ValueError(
-            f'Expected `distill_losses.{name}` to have the `type` of a '
-            f'registered loss, but got {config.get("type")!r}. Nearest: '
-            f'{near or losses}. The file of a loss of your own must be in '
-            '`custom_imports`.'
-        )
     place = f'distill_losses.{name}'
-    if isinstance(kind, type):
-        check_arguments(kind, config.keys() - {'type', '_scope_'}, place)
-    try:
-        return MODELS.build(config)
-    except TypeError as error:
-        raise TypeError(f'In `{place}`: {error}') from error
-    except ValueError as error:
-        raise ValueError(f'In `{place}`: {error}') from error
+    arguments = dict(config)
+    kind = arguments.pop('type', None)
+    scope = arguments.pop('_scope_', None)
+    with MODELS.switch_scope_and_registry(scope) as registry:
+        found = registry.get(kind) if isinstance(kind, str) else kind
+        if found is None:
+            losses = [key for key in MODELS.module_dict if 'Loss' in key]
+            near = difflib.get_close_matches(str(kind), losses)
+            raise ValueError(
+                f'Expected `{place}` to have the `type` of a registered loss, '
+                f'but got {kind!r}. Nearest: {near or losses}. The file of a '
+                'loss of your own must be in `custom_imports`.'
+            )
+        return construct(found, place, arguments)
 
 
 def _times(value: Any, factor: float) -> Any:
@@ -258,9 +223,9 @@ def _times(value: Any, factor: float) -> Any:
     return [factor * part for part in value]
 
 
-def _student(loss: nn.Module) -> Taps:
-    return Taps(getattr(loss, 'student_taps', 'logits'))
+def _student(loss: nn.Module) -> Any:
+    return getattr(loss, 'student_taps', 'logits')
 
 
-def _teacher(loss: nn.Module) -> Taps:
-    return Taps(getattr(loss, 'teacher_taps', 'logits'))
+def _teacher(loss: nn.Module) -> Any:
+    return getattr(loss, 'teacher_taps', 'logits')

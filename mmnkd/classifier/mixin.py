@@ -8,7 +8,8 @@ reads what it asked for; the loss dict goes to mmengine.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Optional, Union
 
 import torch
@@ -16,23 +17,14 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModel, PretrainedInit
 from torch import Tensor, nn
 
-from .._old_checks import check_arguments, check_not_negative
-from .dry_run import blank_image, dry_run
-from .logits import as_logits, check_head
-from .losses import (
-    LossDict,
-    compute,
-    measure,
-    merge,
-    needing_dry_run,
-    student_names,
-    teacher_names,
-    tell_image_sizes,
-    weighted,
-)
+from ..functional.checks import check_not_negative
 from ..losses.schedule import Schedule, WeightSchedule
-from ..taps import check_taps, recorded
+from ..registry import construct, nearest_argument
+from ..taps import as_logits, check_taps, recorded
 from ..teacher import FrozenTeacher, TeacherEnsemble
+from .dry_run import blank_image, dry_run, explained
+from .logits import check_head, check_same_classes
+from .losses import LossDict, merge, weighted
 
 __all__ = ['DistillationMixin']
 
@@ -43,11 +35,11 @@ class DistillationMixin(BaseModel):
     For a classifier of your own, register ``class DistilledMine(
     DistillationMixin, Mine)``. Its ``loss(inputs, data_samples)`` is called
     once a step, as it is, with ``loss`` logged as ``loss_cls``; what the
-    distillation losses are logged as, :func:`mmnkd.loss_dict.compute` says.
+    distillation losses are logged as, :meth:`LossDict.compute` says.
     mmengine sums them all.
 
     Args:
-        *args: Those of the classifier.
+        *args: For the classifier.
         teacher: Arguments of :class:`FrozenTeacher`, or a list of them for
             several, see :class:`TeacherEnsemble`; built when training starts,
             and no part of the model.
@@ -59,7 +51,7 @@ class DistillationMixin(BaseModel):
             scheduler or a list of them, written as in ``param_scheduler``.
         logits_tap: The sub-module that puts out the student's logits; None
             for the class's own choice.
-        **kwargs: Those of the classifier.
+        **kwargs: For the classifier.
 
     Raises:
         ValueError, TypeError: The teacher's arguments or the losses are not
@@ -79,46 +71,34 @@ class DistillationMixin(BaseModel):
         logits_tap: Optional[str] = None,
         **kwargs: Any,
     ) -> None:
-        bases = type(self).__mro__
-        check_arguments(
-            type(self),
-            kwargs,
-            'model',
-            bases=bases[bases.index(DistillationMixin) :],
-            may_miss=bool(args),
-        )
-        super().__init__(*args, **kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except TypeError as error:
+            near = nearest_argument(type(self), error)
+            raise TypeError(f'{error}{near}') from error
         check_not_negative('student_loss_weight', student_loss_weight)
         self.student_loss_weight = student_loss_weight
         self.student_loss_schedule = WeightSchedule.of(student_loss_schedule)
         self.logits_tap = logits_tap or self.logits_tap
         self.distill_losses = LossDict(distill_losses or {})
         self.teacher = None if teacher is None else _teacher(teacher)
-        self._check_student_taps()
-        self._check_teacher()
+        self._check_taps()
         self._measure()
 
     def init_weights(self) -> None:
-        """Initialise the student, and build the teacher: training starts."""
+        """Initialize the student, and build the teacher: training starts."""
         if isinstance(self.init_cfg, dict) and self.init_cfg['type'] in (
             'Pretrained',
             PretrainedInit,
         ):
             super().init_weights()  # from a checkpoint, of the losses too
         else:
-            self._init_student()
+            # An `init_cfg` of the classifier is for all of its modules, and
+            # would draw random numbers for the losses before the student's.
+            with self._without_losses():
+                super().init_weights()
             self.distill_losses.init_weights()
         self._build_teacher()
-
-    def _init_student(self) -> None:
-        # An `init_cfg` of the classifier is for all of its modules, and would
-        # draw random numbers for the losses before the student's.
-        losses = self.distill_losses
-        self._modules['distill_losses'] = nn.Identity()
-        try:
-            super().init_weights()
-        finally:
-            self._modules['distill_losses'] = losses
 
     def loss(self, inputs: Tensor, data_samples: list, **kwargs: Any) -> dict:
         """Compute the student's own loss and the distillation losses.
@@ -127,13 +107,15 @@ class DistillationMixin(BaseModel):
             inputs: (N, channels, height, width) preprocessed images.
             data_samples: N samples with ``gt_label``, or with ``gt_score``
                 where labels are mixed.
-            **kwargs: Those of the classifier.
+            **kwargs: For the classifier.
 
         Returns:
             Losses, and what else the student's head logs, by name.
         """
-        active = self.distill_losses.active()
-        modules = self._tapped(student_names(active))
+        losses = self.distill_losses
+        active = losses.active()
+        student_taps, teacher_taps = losses.taps(active)
+        modules = self._modules_of(student_taps)
         with recorded(self, modules.values()) as outputs:
             own = super().loss(inputs, data_samples, **kwargs)
         # mmengine sums every key that contains 'loss', then logs the sum as
@@ -143,22 +125,26 @@ class DistillationMixin(BaseModel):
         own = self._weighted(own)
         if not active:
             return own
-        student = {tap: outputs[name] for tap, name in modules.items()}
-        teacher = self._teacher_outputs(active, inputs)
-        self._check_logits(student, teacher)
+        student = self._by_tap(modules, outputs)
+        teacher: dict[str, Any] = {}
+        if teacher_taps:
+            assert self.teacher is not None  # _check_taps
+            self._build_teacher()
+            teacher = self.teacher(inputs, teacher_taps)
+        check_same_classes(student, teacher)
         target = _target(data_samples)
-        tell_image_sizes(active, inputs, self.teacher)
-        return merge(own, compute(active, student, teacher, target))
+        return merge(own, losses.compute(student, teacher, target))
 
-    def _teacher_outputs(
-        self, losses: dict[str, nn.Module], inputs: Tensor
+    def _by_tap(
+        self, modules: Mapping[str, str], outputs: Mapping[str, Any]
     ) -> dict[str, Any]:
-        names = teacher_names(losses)
-        if not names:
-            return {}
-        assert self.teacher is not None  # _check_teacher
-        self._build_teacher()
-        return self.teacher(inputs, names)
+        """Return the student's outputs by tap."""
+        student = {tap: outputs[name] for tap, name in modules.items()}
+        if 'logits' in student:
+            student['logits'] = as_logits(
+                student['logits'], self, self.logits_tap, 'logits_tap'
+            )
+        return student
 
     def _weighted(self, own: dict[str, Any]) -> dict[str, Any]:
         weight = self.student_loss_weight
@@ -172,95 +158,91 @@ class DistillationMixin(BaseModel):
         """Let losses make parameters that fit what the networks put out.
 
         Now, because the optimizer and DDP want all parameters; and only for
-        losses whose channels aren't declared.
+        losses whose sizes aren't declared.
         """
-        losses = needing_dry_run(self.distill_losses.active())
+        losses = self.distill_losses.unmeasured()
         if not losses:
             return
+        sizes = ', '.join(
+            f'{name}.{size}'
+            for name, loss in losses.items()
+            for size in loss.unknown_sizes
+        )
         image = blank_image(self)
-        modules = self._tapped(student_names(losses))
-        outputs = dry_run(self, image, modules.values())
-        student = {tap: outputs[name] for tap, name in modules.items()}
+        student_taps, teacher_taps = self.distill_losses.taps(losses)
+        modules = self._modules_of(student_taps)
+        with explained(type(self).__name__, image, sizes):
+            outputs = dry_run(self, image, modules.values())
+        student = self._by_tap(modules, outputs)
         teacher: dict[str, Any] = {}
-        names = teacher_names(losses)
-        if names:
-            assert self.teacher is not None  # _check_teacher
+        if teacher_taps:
+            assert self.teacher is not None  # _check_taps
             try:
-                teacher = self.teacher.dry_run(
-                    self.data_preprocessor, image, names
+                untrained = self.teacher.untrained(
+                    self.data_preprocessor, teacher_taps
                 )
             except OSError:  # its config isn't there
-                return  # no training, then: init_weights says so
-        self._check_logits(student, teacher)
-        tell_image_sizes(losses, image, self.teacher)
-        measure(losses, student, teacher)
+                return  # a test needs none; _build_teacher stops a training
+            with explained('the teacher', image, sizes):
+                teacher = untrained(image, teacher_taps)
+        check_same_classes(student, teacher)
+        self.distill_losses.measure(student, teacher)
 
     def _build_teacher(self) -> None:
-        names = teacher_names(self.distill_losses)
-        if self.teacher is not None and names:
-            self.teacher.build(self.data_preprocessor, names)
-
-    def _check_logits(
-        self, student: dict[str, Any], teacher: dict[str, Any]
-    ) -> None:
-        if 'logits' not in student:
-            return
-        student['logits'] = as_logits(
-            student['logits'], self, self.logits_tap, 'logits_tap={!r}'
-        )
-        classes = student['logits'].shape[1]
-        if 'logits' in teacher and teacher['logits'].shape[1] != classes:
-            raise ValueError(
-                'Expected student and teacher to have the same classes, but '
-                f'the student has {classes} and the teacher '
-                f'{teacher["logits"].shape[1]}, or as many `class_indices`. '
-                'Give it one for each class of the student, in its order: '
-                'teacher=dict(class_indices=[...]).'
+        _, taps = self.distill_losses.taps(self.distill_losses)
+        if self.teacher is not None and taps:
+            self.teacher.build(self.data_preprocessor, taps)
+        unmeasured = list(self.distill_losses.unmeasured())
+        if unmeasured:
+            raise RuntimeError(
+                "Expected the teacher's config when the model was built, by "
+                f'which the sizes of {unmeasured} are measured, but it could '
+                'not be read then. Start again now that it is there.'
             )
 
-    def _check_student_taps(self) -> None:
-        names = student_names(self.distill_losses)
-        check_taps(self, self._tapped(names).values(), 'student')
-        if 'logits' in names:
+    def _check_taps(self) -> None:
+        losses = self.distill_losses
+        student_taps, teacher_taps = losses.taps(losses)
+        if 'logits' in student_taps:
             check_head(self, self.logits_tap)
-
-    def _check_teacher(self) -> None:
-        names = teacher_names(self.distill_losses)
-        if names and self.teacher is None:
-            needing = [
-                name
-                for name, loss in self.distill_losses.items()
-                if teacher_names({name: loss})
-            ]
+        check_taps(self, self._modules_of(student_taps).values(), 'student')
+        if teacher_taps and self.teacher is None:
+            needing = [name for name in losses if losses.taps([name])[1]]
             raise ValueError(
                 f'Expected a `teacher`, which {needing} of `distill_losses` '
                 'compare the student with, but got none.'
             )
-        if self.teacher is not None and not names:
-            found = list(self.distill_losses)
+        if self.teacher is not None and not teacher_taps:
+            reason = 'without `distill_losses` nothing is distilled.'
+            if len(losses):
+                reason = f'none of {list(losses)} reads it.'
             print_log(
-                'The `teacher` will not be built, for '
-                + (
-                    f'none of the `distill_losses` {found} reads it.'
-                    if found
-                    else 'without `distill_losses` nothing is distilled.'
-                ),
+                f'The `teacher` will not be built: {reason}',
                 'current',
                 logging.WARNING,
             )
 
-    def _tapped(self, taps: set[str]) -> dict[str, str]:
+    def _modules_of(self, taps: set[str]) -> dict[str, str]:
         """Map taps to names of sub-modules."""
-        named = {tap: tap for tap in taps}
+        named = dict(zip(taps, taps))
         if 'logits' in named:
             named['logits'] = self.logits_tap
         return named
 
+    @contextmanager
+    def _without_losses(self) -> Iterator[None]:
+        """Hide the losses from whoever walks the modules."""
+        losses = self.distill_losses
+        self._modules['distill_losses'] = nn.Identity()
+        try:
+            yield
+        finally:
+            self._modules['distill_losses'] = losses
+
 
 def _teacher(arguments: Any) -> Union[FrozenTeacher, TeacherEnsemble]:
     if isinstance(arguments, Mapping):
-        check_arguments(FrozenTeacher, arguments, 'teacher')
-        return FrozenTeacher(**arguments)
+        return construct(FrozenTeacher, 'teacher', arguments)
     return TeacherEnsemble(arguments)
 
 

@@ -14,20 +14,18 @@ from typing import Any, Optional, Union
 
 from torch import Tensor, nn
 
+from ..functional import reduce_loss, standardize
 from ..functional.checks import (
     check_count,
     check_not_negative,
     check_positive,
     check_reduction,
 )
-from .features import ImageSize, as_map, channels_of, check_declared
-from ..functional import reduce_loss, standardize
+from ..taps import TapNames, tap_names
+from .features import as_map, channels_of, check_declared
 from .schedule import Schedule, WeightSchedule
-from ..taps import Taps
 
 __all__ = ['DistillLoss', 'FeatureLoss', 'MeasuredLoss', 'TeacherLogitsLoss']
-
-TapNames = Union[str, Sequence[str]]
 
 
 class DistillLoss(nn.Module):
@@ -54,10 +52,8 @@ class DistillLoss(nn.Module):
             unknown, or the schedule can't be built.
     """
 
-    student_taps: TapNames = 'logits'
-    teacher_taps: Optional[TapNames] = 'logits'
-    current_image_size: ImageSize = None  # both are told before forward
-    current_teacher_size: ImageSize = None
+    student_taps: Union[str, Sequence[str]] = 'logits'
+    teacher_taps: TapNames = 'logits'
 
     def __init__(
         self,
@@ -65,14 +61,14 @@ class DistillLoss(nn.Module):
         loss_weight: float = 1.0,
         weight_schedule: Schedule = None,
         reduction: str = 'mean',
-        student_taps: Optional[TapNames] = None,
-        teacher_taps: Optional[TapNames] = None,
+        student_taps: TapNames = None,
+        teacher_taps: TapNames = None,
     ) -> None:
         super().__init__()
         check_not_negative('loss_weight', loss_weight)
         check_reduction(reduction)
         for names in (student_taps, teacher_taps):
-            Taps(names)
+            tap_names(names)
         self.loss_weight = loss_weight
         self.weight_schedule = WeightSchedule.of(weight_schedule)
         self.reduction = reduction
@@ -98,8 +94,6 @@ class DistillLoss(nn.Module):
         """Show the settings of this loss."""
         shown = {k: v for k, v in vars(self).items() if k[0] != '_'}
         shown.pop('training')
-        shown.pop('current_image_size', None)
-        shown.pop('current_teacher_size', None)
         if self.weight_schedule is None:
             shown.pop('weight_schedule')
         return ', '.join(f'{key}={value!r}' for key, value in shown.items())
@@ -171,9 +165,14 @@ class MeasuredLoss(DistillLoss):
             self.build()
 
     @property
+    def unknown_sizes(self) -> list[str]:
+        """Return the names of sizes that are still to be measured."""
+        return [name for name in self._sizes if getattr(self, name) is None]
+
+    @property
     def needs_dry_run(self) -> bool:
         """Tell whether :meth:`measure` is still to be called."""
-        return any(getattr(self, name) is None for name in self._sizes)
+        return bool(self.unknown_sizes)
 
     def measure(self, student: Any, teacher: Any) -> None:
         """Read the sizes off the outputs of a dry run, and build.
@@ -220,8 +219,8 @@ class FeatureLoss(MeasuredLoss):
     def __init__(
         self,
         *,
-        student_taps: Optional[TapNames] = None,
-        teacher_taps: Optional[TapNames] = None,
+        student_taps: TapNames = None,
+        teacher_taps: TapNames = None,
         student_channels: Optional[int] = None,
         teacher_channels: Optional[int] = None,
         **kwargs: Any,
@@ -254,16 +253,14 @@ class FeatureLoss(MeasuredLoss):
         if not isinstance(self.teacher_taps, str):
             teacher = teacher[0]
         return {
-            'student_channels': channels_of(student, self.current_image_size),
-            'teacher_channels': channels_of(
-                teacher, self.current_teacher_size
-            ),
+            'student_channels': channels_of(student),
+            'teacher_channels': channels_of(teacher),
         }
 
     def maps(self, student: Any, teacher: Any) -> tuple[Tensor, Tensor]:
         """Return the features as maps (N, C, H, W) of the known channels."""
-        student_map = as_map(student, self.current_image_size)
-        teacher_map = as_map(teacher, self.current_teacher_size)
+        student_map = as_map(student, self.student_channels)
+        teacher_map = as_map(teacher, self.teacher_channels)
         check_declared('student_channels', self.student_channels, student_map)
         check_declared('teacher_channels', self.teacher_channels, teacher_map)
         return student_map, teacher_map

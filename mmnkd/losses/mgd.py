@@ -9,8 +9,8 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..functional.checks import check_not_negative, check_share
-from .features import check_same_grid, squared_error
 from .base import FeatureLoss
+from .features import check_same_grid, generator, squared_error
 
 __all__ = ['MGDLoss']
 
@@ -67,12 +67,3 @@ class MGDLoss(FeatureLoss):
         generated = self.generation(aligned * (noise >= self.mask_ratio))
         error = squared_error(generated, teacher)
         return self.loss_weight * self.reduce(self.alpha * error)
-
-
-def generator(channels: int) -> nn.Sequential:
-    """Return the two convolutions that generate masked features."""
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(channels, channels, 3, padding=1),
-    )

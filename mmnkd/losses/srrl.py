@@ -9,8 +9,8 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..functional.checks import check_not_negative
-from .features import squared_error
 from .base import FeatureLoss
+from .features import squared_error
 
 __all__ = ['SRRLLoss']
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from .. import functional as F
 from ..functional.checks import check_not_negative
-from .features import as_map, as_vector, channels_of, check_declared, patches
 from .base import MeasuredLoss
+from .features import as_map, as_vector, channels_of, check_declared, patches
 
 __all__ = ['USKDLoss']
 
@@ -79,8 +79,10 @@ class USKDLoss(MeasuredLoss):
     def sizes(self, student: tuple[Tensor, Any], teacher: None) -> dict:
         """Return the channels of the middle and the classes."""
         logits, middle = student
-        channels = channels_of(middle, self.current_image_size)
-        return {'in_channels': channels, 'num_classes': logits.shape[1]}
+        return {
+            'in_channels': channels_of(middle),
+            'num_classes': logits.shape[1],
+        }
 
     def build(self) -> None:
         """Make the weak head."""
@@ -96,7 +98,7 @@ class USKDLoss(MeasuredLoss):
         logits, middle = student
         check_declared('num_classes', self.num_classes, logits)
         get = as_map if self.norm else as_vector
-        feature = get(middle, self.current_image_size)
+        feature = get(middle, self.in_channels)
         check_declared('in_channels', self.in_channels, feature)
         if self.norm:
             feature = self.pre_norm(patches(feature)).mean(dim=1)

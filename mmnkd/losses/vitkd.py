@@ -10,9 +10,8 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..functional.checks import check_not_negative, check_positive, check_share
-from .features import check_same_grid, patches, squared_error
 from .base import FeatureLoss
-from .mgd import generator
+from .features import check_same_grid, generator, patches, squared_error
 
 __all__ = ['ViTKDLoss']
 

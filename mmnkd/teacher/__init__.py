@@ -1,6 +1,6 @@
-"""Teachers: frozen networks beside the model, and how they run fast."""
+"""Teachers: frozen networks beside the model."""
 
 from .ensemble import TeacherEnsemble
-from .frozen import FrozenTeacher
+from .recipe import FrozenTeacher
 
 __all__ = ['FrozenTeacher', 'TeacherEnsemble']

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from typing import Any, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .._old_checks import check_arguments, check_positive
+from ..functional.checks import check_positive
 from ..functional.tensors import at_least_float32
-from .frozen import FrozenTeacher
+from ..registry import construct
+from .recipe import FrozenTeacher
 
 __all__ = ['TeacherEnsemble']
 
@@ -50,15 +51,16 @@ class TeacherEnsemble:
             arguments = dict(teacher)
             weight = arguments.pop('weight', 1.0)
             check_positive(f'{place}.weight', weight)
-            check_arguments(FrozenTeacher, arguments, place)
             self.weights.append(weight)
-            self.teachers.append(FrozenTeacher(**arguments))
+            self.teachers.append(construct(FrozenTeacher, place, arguments))
 
     def __deepcopy__(self, memo: dict) -> TeacherEnsemble:
         return self  # as one teacher does
 
     def build(
-        self, student_preprocessor: nn.Module, taps: Collection[str] = ()
+        self,
+        student_preprocessor: nn.Module,
+        taps: Collection[str] = ('logits',),
     ) -> None:
         """Build the teachers that `taps` ask for.
 
@@ -67,25 +69,22 @@ class TeacherEnsemble:
         for number, names in self._split(taps).items():
             self.teachers[number].build(student_preprocessor, names)
 
-    def dry_run(
-        self,
-        student_preprocessor: nn.Module,
-        images: Tensor,
-        taps: Collection[str],
-    ) -> dict[str, Any]:
-        """Run untrained teachers, see :meth:`FrozenTeacher.dry_run`."""
-        outputs = {
-            number: self.teachers[number].dry_run(
-                student_preprocessor, images, names
+    def untrained(
+        self, student_preprocessor: nn.Module, taps: Collection[str]
+    ) -> Callable[[Tensor, Collection[str]], dict[str, Any]]:
+        """Return untrained teachers, see :meth:`FrozenTeacher.untrained`."""
+        built = {
+            number: self.teachers[number].untrained(
+                student_preprocessor, names
             )
             for number, names in self._split(taps).items()
         }
-        return self._joined(outputs, taps)
+        return lambda images, taps: self._answers(built, images, taps)
 
     def __call__(
         self, images: Tensor, taps: Collection[str] = ('logits',)
     ) -> dict[str, Any]:
-        """Run the teachers that `taps` ask for on the student's images.
+        """Ask the teachers that `taps` name about the student's images.
 
         Args:
             images: (N, channels, height, width), as the student gets them.
@@ -94,16 +93,23 @@ class TeacherEnsemble:
         Returns:
             The outputs by tap.
         """
+        return self._answers(dict(enumerate(self.teachers)), images, taps)
+
+    def _answers(
+        self,
+        teachers: Mapping[int, Callable],
+        images: Tensor,
+        taps: Collection[str],
+    ) -> dict[str, Any]:
         outputs = {
-            number: self.teachers[number](images, names)
+            number: teachers[number](images, names)
             for number, names in self._split(taps).items()
         }
-        return self._joined(outputs, taps)
-
-    def image_size(self, tap: str, given: tuple[int, int]) -> tuple[int, int]:
-        """Return (height, width) of the images where `tap` is."""
-        number, name = self._owners(tap)[0]
-        return self.teachers[number].image_size(name, given)
+        joined = {}
+        for tap in taps:
+            parts = [outputs[k][name] for k, name in self._owners(tap)]
+            joined[tap] = self._mean(parts) if tap == 'logits' else parts[0]
+        return joined
 
     def _split(self, taps: Collection[str]) -> dict[int, set[str]]:
         """Return what is asked of which teacher."""
@@ -127,15 +133,6 @@ class TeacherEnsemble:
                 f"'0.backbone.layer4', but got {tap!r}."
             )
         return [(int(number), name)]
-
-    def _joined(
-        self, outputs: dict[int, dict[str, Any]], taps: Collection[str]
-    ) -> dict[str, Any]:
-        joined = {}
-        for tap in taps:
-            parts = [outputs[k][name] for k, name in self._owners(tap)]
-            joined[tap] = self._mean(parts) if tap == 'logits' else parts[0]
-        return joined
 
     def _mean(self, logits: list[Tensor]) -> Tensor:
         shapes = {tuple(x.shape) for x in logits}

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Optional, Union
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional, Union
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
+from mmpretrain.models import HuggingFaceClassifier, TimmClassifier
 from torch import Tensor, nn
 
-__all__ = ['ImageAdapter', 'height_and_width']
+__all__ = ['Format', 'ImageAdapter', 'height_and_width']
 
 
 class ImageAdapter:
-    """Undo the student's normalisation and apply the teacher's.
+    """Undo the student's normalization and apply the teacher's.
 
     Both start from the same decoded image, so that mean, std and the order of
     the channels tell them apart. MixUp and CutMix commute with the conversion;
     what ``pad_size_divisor`` adds is converted like the image.
 
     Args:
-        student: The student's data preprocessor.
+        student: What the student's data preprocessor makes of an image.
         teacher: The teacher's, None if it takes the student's images.
         size: (height, width) of the teacher's images, None for the student's.
     """
 
     def __init__(
         self,
-        student: nn.Module,
-        teacher: Optional[nn.Module],
+        student: Format,
+        teacher: Optional[Format],
         size: Optional[tuple[int, int]] = None,
     ) -> None:
-        given = _Format.of(student)
-        wanted = given if teacher is None else _Format.of(teacher)
+        given, wanted = student, teacher or student
         self.size = size
         self.flip = given.to_rgb != wanted.to_rgb
         mean, std = given.mean, given.std
@@ -91,18 +93,67 @@ def height_and_width(
     return pair[0], pair[1]
 
 
-class _Format(NamedTuple):
+class Format(NamedTuple):
+    """Say how a network's images are normalized, in units of 0 to 255."""
+
     mean: Tensor  # (channels, 1, 1) or (1, 1, 1)
     std: Tensor
     to_rgb: bool
 
     @classmethod
-    def of(cls, preprocessor: nn.Module) -> _Format:
+    def of(cls, preprocessor: nn.Module) -> Format:
         """Read a preprocessor of mmpretrain or mmengine."""
         mean = getattr(preprocessor, 'mean', None)
         std = getattr(preprocessor, 'std', None)
-        if mean is None or std is None:  # it doesn't normalise
+        if mean is None or std is None:  # it doesn't normalize
             mean, std = torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
         flips = getattr(preprocessor, '_channel_conversion', False)
         to_rgb = getattr(preprocessor, 'to_rgb', flips)
         return cls(mean.double().cpu(), std.double().cpu(), bool(to_rgb))
+
+    @classmethod
+    def of_pretrained(
+        cls, network: nn.Module, config: Mapping[str, Any]
+    ) -> Optional[Format]:
+        """Read what timm or transformers trained a network with, if any.
+
+        Args:
+            network: A classifier of mmpretrain.
+            config: Its config.
+        """
+        if isinstance(network, TimmClassifier):
+            known = getattr(network.model, 'pretrained_cfg', None) or {}
+            mean, std = known.get('mean'), known.get('std')
+        elif isinstance(network, HuggingFaceClassifier):
+            mean, std = _of_processor(config)
+        else:
+            return None
+        if mean is None or std is None:
+            print_log(
+                "The teacher has no `data_preprocessor`, and its library's "
+                "mean and std are not known. It gets the student's images "
+                'as they are.',
+                'current',
+                logging.WARNING,
+            )
+            return None
+        mean, std = (
+            255 * torch.tensor(values, dtype=torch.float64).view(-1, 1, 1)
+            for values in (mean, std)
+        )
+        return cls(mean, std, to_rgb=True)
+
+
+def _of_processor(config: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return mean and std of a model's image processor in transformers."""
+    from transformers import AutoImageProcessor
+
+    try:
+        processor = AutoImageProcessor.from_pretrained(
+            config['model_name'],
+            local_files_only=not config.get('pretrained'),
+        )
+    except (OSError, ValueError, ImportError):
+        return None, None
+    mean = getattr(processor, 'image_mean', None)
+    return mean, getattr(processor, 'image_std', None)

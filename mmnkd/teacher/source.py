@@ -7,21 +7,35 @@ import difflib
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
 from mmpretrain.apis import ModelHub, list_models
 
 from ..checkpoint import check_file
+from .images import height_and_width
 
-__all__ = ['find_weights', 'read_model_config']
+__all__ = ['find_weights', 'read_source']
 
 ModelName = Union[str, os.PathLike, dict]
 
 
-def read_model_config(model: ModelName) -> ConfigDict:
-    """Return the model dict, with its ``data_preprocessor`` if it has one.
+class Source(NamedTuple):
+    """Hold what is known of a network before it is built.
+
+    Attributes:
+        config: The model dict, with its ``data_preprocessor`` if it has one.
+        image_size: (height, width) of the images that it is tested on, None
+            where the config doesn't tell.
+    """
+
+    config: ConfigDict
+    image_size: Optional[tuple[int, int]]
+
+
+def read_source(model: ModelName) -> Source:
+    """Read a model's config.
 
     Of a distilled student the plain student is taken.
 
@@ -38,7 +52,7 @@ def read_model_config(model: ModelName) -> ConfigDict:
                 "Expected a model dict with a 'type', but got the keys "
                 f'{sorted(model)}.'
             )
-        return _undistilled(ConfigDict(model))
+        return Source(_undistilled(ConfigDict(copy.deepcopy(model))), None)
     if isinstance(model, os.PathLike):
         model = os.fspath(model)
     if not isinstance(model, str):
@@ -57,13 +71,19 @@ def read_model_config(model: ModelName) -> ConfigDict:
     if config.get('data_preprocessor') is not None:
         network.setdefault('data_preprocessor', config.data_preprocessor)
     network.setdefault('_scope_', config.get('default_scope', 'mmpretrain'))
-    return _undistilled(network)
+    return Source(_undistilled(network), _crop_size(config))
+
+
+def _crop_size(config: Config) -> Optional[tuple[int, int]]:
+    for step in config.get('test_pipeline') or ():
+        if step.get('type') == 'CenterCrop':
+            return height_and_width(step.crop_size)
+    return None
 
 
 def _undistilled(model: ConfigDict) -> ConfigDict:
     """Leave out what a distilled student needs for its own training."""
     if 'distill_losses' in model:
-        model = copy.deepcopy(model)
         model.pop('distill_losses')
         model.pop('teacher', None)
     return model

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmnkd import FrozenTeacher
-from mmnkd.teacher.source import find_weights, read_model_config
+from mmnkd.teacher.source import find_weights, read_source
 
 
 def images(n=2, size=8):
@@ -79,7 +79,7 @@ def test_model_is_a_config_file(tmp_path):
 )
 def test_what_names_no_model_is_an_error(model, error, message):
     with pytest.raises(error, match=message):
-        read_model_config(model)
+        read_source(model)
 
 
 def test_the_error_for_no_checkpoint_offers_the_weights_of_the_zoo():

@@ -1,0 +1,147 @@
+"""A built teacher: a frozen network that answers for the student's images."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Optional
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from ..taps import as_logits, check_taps
+from .fast import Forward, accelerated
+from .images import ImageAdapter
+
+__all__ = ['Teacher']
+
+
+class Teacher:
+    """Answer with a network's logits and features, without a gradient.
+
+    Args:
+        network: The network, in the mode in which it is to answer.
+        adapt: Converts the student's images.
+        taps: What will be asked for.
+        logits_tap: The sub-module that puts out the logits; '' for the whole
+            network.
+        class_indices: The teacher's class for each of the student's, or None.
+        trained_size: (height, width) of the images it was trained on.
+        speedup: Arguments `fold`, `dtype` and `compile` of
+            :func:`accelerated`; none for the plain network.
+
+    Raises:
+        ValueError: A tap is no sub-module.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        adapt: ImageAdapter,
+        taps: Collection[str],
+        *,
+        logits_tap: str = '',
+        class_indices: Optional[Sequence[int]] = None,
+        trained_size: Optional[tuple[int, int]] = None,
+        speedup: Mapping[str, Any],
+    ) -> None:
+        self.network = network.requires_grad_(False)
+        self.adapt = adapt
+        self.logits_tap = logits_tap
+        self.columns: Optional[Tensor] = None
+        if class_indices is not None:
+            self.columns = torch.tensor(class_indices)
+            self.highest_class = max(class_indices)
+        self.trained_size = trained_size
+        self.speedup = speedup
+        self.taps: set[str] = set()
+        self.device: Optional[torch.device] = None
+        self.forward = Forward(network)
+        self.expect(taps)
+
+    def expect(self, taps: Collection[str]) -> None:
+        """Check taps, and compare their outputs too before going faster.
+
+        Raises:
+            ValueError: A tap is no sub-module.
+        """
+        if self.taps.issuperset(taps):
+            return
+        check_taps(self.network, self._modules(taps).values(), 'teacher')
+        self.taps.update(taps)
+        self.device = None  # the next batch is compared
+
+    @torch.no_grad()
+    def __call__(
+        self, images: Tensor, taps: Collection[str] = ('logits',)
+    ) -> dict[str, Any]:
+        """Answer for the student's images.
+
+        Args:
+            images: (N, channels, height, width), as the student gets them.
+            taps: What is wanted: ``'logits'``, with the student's classes
+                picked, or outputs of sub-modules.
+
+        Returns:
+            The outputs by tap.
+
+        Raises:
+            ValueError: The network puts out no logits, or not enough.
+        """
+        self.expect(taps)
+        images = self.adapt(images)
+        if self.device != images.device:
+            self._start(images)
+        modules = self._modules(taps)
+        result, recorded = self.forward(images, modules.values())
+        outputs = {tap: recorded[name] for tap, name in modules.items()}
+        if 'logits' in taps:
+            outputs['logits'] = self._logits(result, recorded)
+        return outputs
+
+    def _start(self, images: Tensor) -> None:
+        """Follow the first batch to its device, and go faster there."""
+        self.device = images.device
+        self.forward = Forward(self.network.to(self.device))
+        if self.columns is not None:
+            self.columns = self.columns.to(self.device)
+        size = (images.shape[-2], images.shape[-1])
+        if self.trained_size not in (None, size):
+            print_log(
+                f'The teacher was trained on images of {self.trained_size} '
+                f'and gets {size}. To resize them: teacher.input_size='
+                f'{self.trained_size}.',
+                'current',
+                logging.WARNING,
+            )
+        if any(self.speedup.values()) and not images.is_meta:  # has no values
+            self.forward = accelerated(
+                self.forward,
+                images,
+                set(self._modules(self.taps).values()),
+                self._logits if 'logits' in self.taps else None,
+                **self.speedup,
+            )
+
+    def _modules(self, taps: Collection[str]) -> dict[str, str]:
+        """Map taps to names of sub-modules; the whole network has none."""
+        modules = {tap: tap for tap in taps if tap != 'logits'}
+        if 'logits' in taps and self.logits_tap:
+            modules['logits'] = self.logits_tap
+        return modules
+
+    def _logits(self, result: Any, recorded: dict[str, Any]) -> Tensor:
+        """Return (N, C) logits of the student's classes."""
+        output = recorded.get(self.logits_tap, result)
+        option = 'teacher.logits_tap'
+        logits = as_logits(output, self.network, self.logits_tap, option)
+        if self.columns is None:
+            return logits
+        if self.highest_class >= logits.shape[1]:
+            raise ValueError(
+                'Expected `teacher.class_indices` among the '
+                f'{logits.shape[1]} classes of the teacher, but got '
+                f'{self.highest_class}.'
+            )
+        return logits.index_select(1, self.columns)
