@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Callable, Union
+from typing import Any, Union
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +81,7 @@ def check_taps(model: nn.Module, names: Iterable[str], owner: str) -> None:
 
 @contextlib.contextmanager
 def recorded(
-    model: nn.Module, names: Iterable[str]
+    model: nn.Module, taps: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     """Record the outputs of sub-modules while the block runs.
 
@@ -90,67 +90,74 @@ def recorded(
 
     Args:
         model: The network whose forward is called in the block.
-        names: Its sub-modules, as in ``named_modules()``, and parameters.
+        taps: For each tap its sub-module, as in ``named_modules()``, or
+            parameter.
 
     Yields:
-        A dict that maps each name to its output, filled by the forward, or to
+        A dict that maps each tap to its output, filled by the forward, or to
         the parameter.
 
     Raises:
         TapError: The forward reached one of them never or twice, inside a
             checkpointed block, or overwrote its output in place.
     """
-    named = {name: operator.attrgetter(name)(model) for name in names}
-    outputs: dict[str, Any] = {
-        name: value
-        for name, value in named.items()
-        if isinstance(value, Tensor)
-    }
-    modules = {name: m for name, m in named.items() if name not in outputs}
-    with_gradient = torch.is_grad_enabled()
-    versions: dict[str, list[int]] = {}
-    calls: dict[str, int] = dict.fromkeys(modules, 0)
-
-    def hook_for(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple, output: Any) -> None:
-            if with_gradient and not torch.is_grad_enabled():
-                raise TapError(
-                    f'Expected a gradient to flow through the tap {name!r}, '
-                    'but it is inside a block with activation checkpointing '
-                    '(with_cp) or torch.no_grad. Name the whole block.'
-                )
-            calls[name] += 1
-            outputs[name] = output
-            versions[name] = _versions(output)
-
-        return hook
-
-    with contextlib.ExitStack() as hooks:
-        for name, module in modules.items():
-            handle = module.register_forward_hook(hook_for(name))
-            hooks.callback(handle.remove)
+    outputs: dict[str, Any] = {}
+    versions: dict[str, list[list[int]]] = {}  # of each output, by tap
+    handles = []
+    try:
+        for tap, name in taps.items():
+            tapped = operator.attrgetter(name)(model)
+            if isinstance(tapped, Tensor):
+                outputs[tap] = tapped
+                continue
+            versions[tap] = []
+            record = _Recorder(tap, outputs, versions[tap])
+            handles.append(tapped.register_forward_hook(record))
         yield outputs
-    _check_recorded(model, outputs, calls, versions)
+    finally:
+        for handle in handles:
+            handle.remove()
+    _check_recorded(model, outputs, versions)
+
+
+class _Recorder:
+    """Keep the output of a sub-module: a forward hook."""
+
+    def __init__(
+        self, tap: str, outputs: dict[str, Any], versions: list[list[int]]
+    ) -> None:
+        self.tap = tap
+        self.outputs = outputs
+        self.versions = versions
+        self.with_gradient = torch.is_grad_enabled()
+
+    def __call__(self, module: nn.Module, args: tuple, output: Any) -> None:
+        if self.with_gradient and not torch.is_grad_enabled():
+            raise TapError(
+                f'Expected a gradient to flow through the tap {self.tap!r}, '
+                'but it is inside a block with activation checkpointing '
+                '(with_cp) or torch.no_grad. Name the whole block.'
+            )
+        self.outputs[self.tap] = output
+        self.versions.append(_versions(output))
 
 
 def _check_recorded(
     model: nn.Module,
     outputs: dict[str, Any],
-    calls: dict[str, int],
-    versions: dict[str, list[int]],
+    versions: dict[str, list[list[int]]],
 ) -> None:
     """Make sure that each tap was reached once, and its output left alone."""
-    for name, count in calls.items():
-        if count != 1:
+    for tap, found in versions.items():
+        if len(found) != 1:
             raise TapError(
                 f'Expected the forward of {type(model).__name__} to reach '
-                f'the tap {name!r} once, but it did {count} times. Name a '
+                f'the tap {tap!r} once, but it did {len(found)} times. Name a '
                 'sub-module that runs once.'
             )
-    for name, version in versions.items():
-        if _versions(outputs[name]) != version:
+        if _versions(outputs[tap]) != found[0]:
             raise TapError(
-                f'Expected the output of the tap {name!r} to last, but a '
+                f'Expected the output of the tap {tap!r} to last, but a '
                 'later layer overwrote it in place (ReLU(inplace=True), say). '
                 'Name that layer or the block around both.'
             )

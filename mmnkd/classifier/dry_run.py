@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -40,17 +40,17 @@ def blank_image(model: nn.Module) -> Tensor:
 
 @torch.no_grad()
 def dry_run(
-    model: BaseModel, image: Tensor, names: Iterable[str]
+    model: BaseModel, image: Tensor, taps: Mapping[str, str]
 ) -> dict[str, Any]:
     """Run a classifier in eval mode, without a trace on it.
 
     Args:
         model: A classifier of mmpretrain.
         image: What :func:`blank_image` returned.
-        names: Sub-modules and parameters.
+        taps: What is wanted, see :func:`recorded`.
 
     Returns:
-        Their outputs.
+        The outputs by tap.
 
     Raises:
         TapError: The forward didn't reach one, see :func:`recorded`.
@@ -58,7 +58,7 @@ def dry_run(
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        with recorded(model, names) as outputs:
+        with recorded(model, taps) as outputs:
             model(image, mode='tensor')
     finally:  # a user may have frozen some of the modules
         for module in training:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..losses import MeasuredLoss
 from ..registry import construct
-from ..taps import pick, tap_names
+from ..taps import TapNames, pick, tap_names
 
 __all__ = ['LossDict', 'merge', 'weighted']
 
@@ -28,6 +28,12 @@ class LossDict(ModuleDict):
 
     Args:
         losses: Modules or their configs by name.
+
+    Attributes:
+        active: For each loss whose weight isn't 0 what it reads of the
+            student and of the teacher.
+        student_taps: All that they read of the student.
+        teacher_taps: All that they read of the teacher.
 
     Raises:
         TypeError: `losses` isn't a dict of modules and configs.
@@ -45,43 +51,31 @@ class LossDict(ModuleDict):
                 for name, loss in losses.items()
             }
         super().__init__(built)
-        for name in built.keys() - set(self.active()):
+        self.active = {  # the names, and what each reads of both networks
+            name: (_taps(loss, 'student_taps'), _taps(loss, 'teacher_taps'))
+            for name, loss in built.items()
+            if getattr(loss, 'loss_weight', 1.0) != 0
+        }
+        for name in built.keys() - self.active.keys():
             self[name].requires_grad_(False)  # DDP waits for all the others
+        both = [*zip(*self.active.values())] or [(), ()]
+        self.student_taps, self.teacher_taps = (
+            {name for taps in of_network for name in tap_names(taps)}
+            for of_network in both
+        )
 
     def init_weights(self) -> None:
         """Initialize the losses; again, not with the student's numbers."""
         with torch.random.fork_rng(devices=[]):
             super().init_weights()
 
-    def active(self) -> list[str]:
-        """Return the names of losses whose weight isn't 0."""
-        return [
-            name
-            for name, loss in self.items()
-            if getattr(loss, 'loss_weight', 1.0) != 0
-        ]
-
-    def taps(self, names: Iterable[str]) -> tuple[set[str], set[str]]:
-        """Return all that some losses read from the student and the teacher.
-
-        Args:
-            names: Of the losses.
-        """
-        of_student: set[str] = set()
-        of_teacher: set[str] = set()
-        for name in names:
-            of_student.update(tap_names(_student(self[name])))
-            of_teacher.update(tap_names(_teacher(self[name])))
-        return of_student, of_teacher
-
     def unmeasured(self) -> dict[str, MeasuredLoss]:
         """Return the losses that wait for sizes to make their parameters."""
+        losses = {name: self[name] for name in self.active}
         return {
             name: loss
-            for name, loss in self.items()
-            if isinstance(loss, MeasuredLoss)
-            and loss.needs_dry_run
-            and loss.loss_weight != 0
+            for name, loss in losses.items()
+            if isinstance(loss, MeasuredLoss) and loss.needs_dry_run
         }
 
     def measure(
@@ -89,10 +83,10 @@ class LossDict(ModuleDict):
     ) -> None:
         """Let losses make their parameters by the outputs of a dry run."""
         with torch.random.fork_rng(devices=[]):
-            for loss in self.unmeasured().values():
+            for name, loss in self.unmeasured().items():
+                of_student, of_teacher = self.active[name]
                 loss.measure(
-                    pick(_student(loss), student),
-                    pick(_teacher(loss), teacher),
+                    pick(of_student, student), pick(of_teacher, teacher)
                 )
 
     def compute(
@@ -117,12 +111,10 @@ class LossDict(ModuleDict):
             ValueError: Two of the names are the same.
         """
         results: dict[str, Tensor] = {}
-        for name in self.active():
+        for name, (of_student, of_teacher) in self.active.items():
             loss = self[name]
             result = loss(
-                pick(_student(loss), student),
-                pick(_teacher(loss), teacher),
-                target,
+                pick(of_student, student), pick(of_teacher, teacher), target
             )
             if isinstance(result, Tensor):
                 named = {f'loss_{name}': result}
@@ -223,9 +215,8 @@ def _times(value: Any, factor: float) -> Any:
     return [factor * part for part in value]
 
 
-def _student(loss: nn.Module) -> Any:
-    return getattr(loss, 'student_taps', 'logits')
-
-
-def _teacher(loss: nn.Module) -> Any:
-    return getattr(loss, 'teacher_taps', 'logits')
+def _taps(loss: nn.Module, which: str) -> TapNames:
+    """Return what a loss reads; check that it is names."""
+    taps = getattr(loss, which, 'logits')
+    tap_names(taps)
+    return taps

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, Optional, Union
 
 import torch
@@ -113,38 +114,27 @@ class DistillationMixin(BaseModel):
             Losses, and what else the student's head logs, by name.
         """
         losses = self.distill_losses
-        active = losses.active()
-        student_taps, teacher_taps = losses.taps(active)
-        modules = self._modules_of(student_taps)
-        with recorded(self, modules.values()) as outputs:
+        with recorded(self, self._student_modules) as student:
             own = super().loss(inputs, data_samples, **kwargs)
         # mmengine sums every key that contains 'loss', then logs the sum as
         # 'loss', which a component of that name would overwrite.
         if 'loss' in own:
             own = merge({'loss_cls': own.pop('loss')}, own)
         own = self._weighted(own)
-        if not active:
+        if not losses.active:
             return own
-        student = self._by_tap(modules, outputs)
-        teacher: dict[str, Any] = {}
-        if teacher_taps:
-            assert self.teacher is not None  # _check_taps
-            self._build_teacher()
-            teacher = self.teacher(inputs, teacher_taps)
-        check_same_classes(student, teacher)
-        target = _target(data_samples)
-        return merge(own, losses.compute(student, teacher, target))
-
-    def _by_tap(
-        self, modules: Mapping[str, str], outputs: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Return the student's outputs by tap."""
-        student = {tap: outputs[name] for tap, name in modules.items()}
         if 'logits' in student:
             student['logits'] = as_logits(
                 student['logits'], self, self.logits_tap, 'logits_tap'
             )
-        return student
+        teacher: dict[str, Any] = {}
+        if self.teacher is not None and losses.teacher_taps:
+            if not self.teacher.is_built:
+                self._build_teacher()
+            teacher = self.teacher(inputs, losses.teacher_taps)
+        check_same_classes(student, teacher)
+        target = _target(data_samples)
+        return merge(own, losses.compute(student, teacher, target))
 
     def _weighted(self, own: dict[str, Any]) -> dict[str, Any]:
         weight = self.student_loss_weight
@@ -169,27 +159,23 @@ class DistillationMixin(BaseModel):
             for size in loss.unknown_sizes
         )
         image = blank_image(self)
-        student_taps, teacher_taps = self.distill_losses.taps(losses)
-        modules = self._modules_of(student_taps)
         with explained(type(self).__name__, image, sizes):
-            outputs = dry_run(self, image, modules.values())
-        student = self._by_tap(modules, outputs)
+            student = dry_run(self, image, self._student_modules)
         teacher: dict[str, Any] = {}
-        if teacher_taps:
-            assert self.teacher is not None  # _check_taps
+        taps = self.distill_losses.teacher_taps
+        if self.teacher is not None and taps:
             try:
                 untrained = self.teacher.untrained(
-                    self.data_preprocessor, teacher_taps
+                    self.data_preprocessor, taps
                 )
             except OSError:  # its config isn't there
                 return  # a test needs none; _build_teacher stops a training
             with explained('the teacher', image, sizes):
-                teacher = untrained(image, teacher_taps)
-        check_same_classes(student, teacher)
+                teacher = untrained(image, taps)
         self.distill_losses.measure(student, teacher)
 
     def _build_teacher(self) -> None:
-        _, taps = self.distill_losses.taps(self.distill_losses)
+        taps = self.distill_losses.teacher_taps
         if self.teacher is not None and taps:
             self.teacher.build(self.data_preprocessor, taps)
         unmeasured = list(self.distill_losses.unmeasured())
@@ -201,18 +187,21 @@ class DistillationMixin(BaseModel):
             )
 
     def _check_taps(self) -> None:
+        """Find the student's taps, and expect a teacher where one is read."""
         losses = self.distill_losses
-        student_taps, teacher_taps = losses.taps(losses)
-        if 'logits' in student_taps:
+        modules = {tap: tap for tap in losses.student_taps}
+        if 'logits' in modules:
             check_head(self, self.logits_tap)
-        check_taps(self, self._modules_of(student_taps).values(), 'student')
-        if teacher_taps and self.teacher is None:
-            needing = [name for name in losses if losses.taps([name])[1]]
+            modules['logits'] = self.logits_tap
+        check_taps(self, modules.values(), 'student')
+        self._student_modules = modules
+        if losses.teacher_taps and self.teacher is None:
+            needing = [k for k, (_, taps) in losses.active.items() if taps]
             raise ValueError(
                 f'Expected a `teacher`, which {needing} of `distill_losses` '
                 'compare the student with, but got none.'
             )
-        if self.teacher is not None and not teacher_taps:
+        if self.teacher is not None and not losses.teacher_taps:
             reason = 'without `distill_losses` nothing is distilled.'
             if len(losses):
                 reason = f'none of {list(losses)} reads it.'
@@ -221,13 +210,6 @@ class DistillationMixin(BaseModel):
                 'current',
                 logging.WARNING,
             )
-
-    def _modules_of(self, taps: set[str]) -> dict[str, str]:
-        """Map taps to names of sub-modules."""
-        named = dict(zip(taps, taps))
-        if 'logits' in named:
-            named['logits'] = self.logits_tap
-        return named
 
     @contextmanager
     def _without_losses(self) -> Iterator[None]:
@@ -254,5 +236,5 @@ def _target(data_samples: list) -> Optional[Tensor]:
     """
     for name, join in (('gt_score', torch.stack), ('gt_label', torch.cat)):
         if name in data_samples[0]:
-            return join([getattr(sample, name) for sample in data_samples])
+            return join(list(map(attrgetter(name), data_samples)))
     return None

@@ -35,7 +35,8 @@ class DistillLoss(nn.Module):
     or a dict of tensors to log them apart; all of them are summed.
 
     Args:
-        loss_weight: Factor >= 0. At 0 the loss is not computed.
+        loss_weight: Factor >= 0. At 0 the loss is left out for good; what
+            changes over time is `weight_schedule`.
         weight_schedule: Another factor, over epochs or iterations: one
             scheduler or a list of them, written as in ``param_scheduler``
             (``dict(type='LinearLR', start_factor=0.05, end=20)``). It starts
@@ -85,10 +86,11 @@ class DistillLoss(nn.Module):
         self, terms: Union[Mapping[str, Tensor], Iterable[tuple[str, Tensor]]]
     ) -> dict[str, Tensor]:
         """Reduce and weight (N,) terms, to be logged apart."""
-        return {
-            name: self.loss_weight * self.reduce(term)
-            for name, term in dict(terms).items()
-        }
+        weighted = {}
+        for name, term in dict(terms).items():
+            reduced = reduce_loss(term, self.reduction)
+            weighted[name] = self.loss_weight * reduced
+        return weighted
 
     def extra_repr(self) -> str:
         """Show the settings of this loss."""

@@ -44,6 +44,7 @@ class TeacherEnsemble:
                 'Expected `teacher` to be a dict(model=..., checkpoint=...) '
                 f'or a list of them, but got {teachers!r}.'
             )
+        self.is_built = False
         self.weights = []
         self.teachers = []
         for number, teacher in enumerate(teachers):
@@ -57,6 +58,9 @@ class TeacherEnsemble:
     def __deepcopy__(self, memo: dict) -> TeacherEnsemble:
         return self  # as one teacher does
 
+    def __getstate__(self) -> dict:
+        return {**vars(self), 'is_built': False}
+
     def build(
         self,
         student_preprocessor: nn.Module,
@@ -68,6 +72,7 @@ class TeacherEnsemble:
         """
         for number, names in self._split(taps).items():
             self.teachers[number].build(student_preprocessor, names)
+        self.is_built = True
 
     def untrained(
         self, student_preprocessor: nn.Module, taps: Collection[str]

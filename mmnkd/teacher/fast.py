@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
@@ -52,13 +52,13 @@ class Forward:
     dtype: Optional[torch.dtype] = None
 
     def __call__(
-        self, images: Tensor, names: Collection[str]
+        self, images: Tensor, taps: Mapping[str, str]
     ) -> tuple[Any, dict[str, Any]]:
-        """Return the network's output, and the outputs by name."""
+        """Return the network's output, and the outputs by tap."""
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         run = self.run or self.network
-        with recorded(self.network, names) as outputs:
+        with recorded(self.network, taps) as outputs:
             if self.dtype is None:
                 return run(images), outputs
             with torch.autocast(images.device.type, dtype=self.dtype):
@@ -70,7 +70,7 @@ class Forward:
 def accelerated(
     plain: Forward,
     images: Tensor,
-    names: Collection[str],
+    taps: Mapping[str, str],
     logits_of: Optional[Callable[[Any, dict], Tensor]],
     *,
     fold: bool,
@@ -83,7 +83,7 @@ def accelerated(
         plain: The forward of a network in eval mode, which stays as it is.
         images: (N, channels, height, width) of the first batch; the first 8
             are compared.
-        names: Sub-modules and parameters whose values will be wanted.
+        taps: What will be wanted, see :func:`recorded`.
         logits_of: Finds (N, C) logits in what a forward returns; None where
             no loss reads them.
         fold: Whether to fold batch normalization, in channels-last memory.
@@ -93,7 +93,7 @@ def accelerated(
     some = images[:8]
 
     def outputs_of(forward: Forward) -> list[Tensor]:
-        result, outputs = forward(some, names)
+        result, outputs = forward(some, taps)
         found = [v for v in outputs.values() if isinstance(v, Tensor)]
         if logits_of is not None:
             logits = logits_of(result, outputs).float()
@@ -113,8 +113,8 @@ def accelerated(
         return replace(forward, dtype=dtype)
 
     def compile_step(forward: Forward) -> Forward:
-        if names:
-            raise ValueError(f'it does not see the taps {sorted(names)}')
+        if taps:
+            raise ValueError(f'it does not see the taps {sorted(taps)}')
         compiled = torch.compile(forward.network, dynamic=False)
         return replace(forward, run=compiled)
 

@@ -63,6 +63,7 @@ class FrozenTeacher:
 
     Attributes:
         network: The plain network, None before :meth:`build`.
+        is_built: Whether it can be asked.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -107,12 +108,9 @@ class FrozenTeacher:
             'dtype': _autocast_dtype(dtype),
             'compile': compile,
         }
+        self.network: Optional[nn.Module] = None
+        self.is_built = False
         self._built: Optional[Teacher] = None
-
-    @property
-    def network(self) -> Optional[nn.Module]:
-        """Return the plain network, None before :meth:`build`."""
-        return None if self._built is None else self._built.network
 
     def __deepcopy__(self, memo: dict) -> FrozenTeacher:
         # An EMA copy of the student shares the teacher: it never changes.
@@ -120,7 +118,8 @@ class FrozenTeacher:
 
     def __getstate__(self) -> dict:
         # A pickled student carries the recipe of its teacher, not the weights.
-        return {**vars(self), '_built': None}
+        unbuilt = {'network': None, 'is_built': False, '_built': None}
+        return {**vars(self), **unbuilt}
 
     def build(
         self,
@@ -155,7 +154,9 @@ class FrozenTeacher:
                 'current',
                 logging.WARNING,
             )
+        self.network = teacher.network
         self._built = teacher
+        self.is_built = True
 
     def untrained(
         self, student_preprocessor: nn.Module, taps: Collection[str]

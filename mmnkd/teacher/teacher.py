@@ -55,7 +55,8 @@ class Teacher:
             self.highest_class = max(class_indices)
         self.trained_size = trained_size
         self.speedup = speedup
-        self.taps: set[str] = set()
+        self.taps: dict[str, str] = {}  # and the sub-module of each
+        self.recorded_taps: dict[str, str] = {}
         self.device: Optional[torch.device] = None
         self.forward = Forward(network)
         self.expect(taps)
@@ -66,10 +67,15 @@ class Teacher:
         Raises:
             ValueError: A tap is no sub-module.
         """
-        if self.taps.issuperset(taps):
+        if self.taps.keys() >= set(taps):
             return
-        check_taps(self.network, self._modules(taps).values(), 'teacher')
-        self.taps.update(taps)
+        modules = {tap: tap for tap in taps}
+        if 'logits' in modules:
+            modules['logits'] = self.logits_tap
+        check_taps(self.network, filter(None, modules.values()), 'teacher')
+        self.taps.update(modules)
+        # What the network as a whole puts out needs no hook.
+        self.recorded_taps = {k: v for k, v in self.taps.items() if v}
         self.device = None  # the next batch is compared
 
     @torch.no_grad()
@@ -93,11 +99,9 @@ class Teacher:
         images = self.adapt(images)
         if self.device != images.device:
             self._start(images)
-        modules = self._modules(taps)
-        result, recorded = self.forward(images, modules.values())
-        outputs = {tap: recorded[name] for tap, name in modules.items()}
+        result, outputs = self.forward(images, self.recorded_taps)
         if 'logits' in taps:
-            outputs['logits'] = self._logits(result, recorded)
+            outputs['logits'] = self._logits(result, outputs)
         return outputs
 
     def _start(self, images: Tensor) -> None:
@@ -119,21 +123,14 @@ class Teacher:
             self.forward = accelerated(
                 self.forward,
                 images,
-                set(self._modules(self.taps).values()),
+                self.recorded_taps,
                 self._logits if 'logits' in self.taps else None,
                 **self.speedup,
             )
 
-    def _modules(self, taps: Collection[str]) -> dict[str, str]:
-        """Map taps to names of sub-modules; the whole network has none."""
-        modules = {tap: tap for tap in taps if tap != 'logits'}
-        if 'logits' in taps and self.logits_tap:
-            modules['logits'] = self.logits_tap
-        return modules
-
-    def _logits(self, result: Any, recorded: dict[str, Any]) -> Tensor:
+    def _logits(self, result: Any, outputs: Mapping[str, Any]) -> Tensor:
         """Return (N, C) logits of the student's classes."""
-        output = recorded.get(self.logits_tap, result)
+        output = outputs.get('logits', result)
         option = 'teacher.logits_tap'
         logits = as_logits(output, self.network, self.logits_tap, option)
         if self.columns is None:
