@@ -154,6 +154,8 @@ def load_strictly(
         missing = [name for name in missing if name not in weights]
         problems = {'missing': missing, 'unexpected': unexpected}
     except RuntimeError as error:  # a line for each shape that differs
+        if not str(error).startswith('Error(s) in loading state_dict'):
+            raise  # a model's own hook did
         lines = str(error).splitlines()[1:]
         problems = {'shapes': [line.strip().rstrip('.') for line in lines]}
     listed = [

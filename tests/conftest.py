@@ -30,3 +30,22 @@ def log_text(tmp_path):
     name = f'log_{tmp_path.name}'
     MMLogger.get_instance(name, logger_name=name, log_file=str(file))
     return file.read_text
+
+
+@pytest.fixture
+def hugging_face(tmp_path):
+    """Make the folder of a tiny transformers model: its config, no weights."""
+    transformers = pytest.importorskip('transformers')
+    transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=32,
+        patch_size=16,
+        num_labels=10,
+    ).save_pretrained(tmp_path / 'vit')
+    return {
+        'type': 'HuggingFaceClassifier',
+        'model_name': str(tmp_path / 'vit'),
+    }

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mmnkd import FrozenTeacher
 from mmnkd.checkpoint import allow_mmengine_checkpoints
 
 PREPROCESSOR = {
@@ -75,6 +76,14 @@ def teacher(model=None, **options):
     """Return the arguments of a random teacher, explicitly so."""
     options.setdefault('checkpoint', None)
     return {'model': model or resnet(width=8), **options}
+
+
+def built_teacher(model=None, taps=('logits',), **options):
+    """Build a random teacher beside a student with the usual images."""
+    student = {**resnet(), 'data_preprocessor': dict(PREPROCESSOR)}
+    made = FrozenTeacher(**teacher(model, **options))
+    made.build(build(student).data_preprocessor, taps)
+    return made
 
 
 def nkd(**options):
@@ -152,6 +161,18 @@ def train(model, work_dir, **keys):
     run = runner(model, work_dir, **keys)
     run.train()
     return run
+
+
+def same(actual, expected):
+    """Tell whether two state dicts have the same names and values."""
+    return list(actual) == list(expected) and all(
+        torch.equal(actual[k], expected[k]) for k in expected
+    )
+
+
+def snapshot(network):
+    """Copy all weights and buffers."""
+    return {k: v.clone() for k, v in network.state_dict().items()}
 
 
 def saved(path):

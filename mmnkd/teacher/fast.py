@@ -57,7 +57,7 @@ class Forward:
         """Return the network's output, and the outputs by tap."""
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        run = self.run or self.network
+        run = self.network if self.run is None else self.run
         with recorded(self.network, taps) as outputs:
             if self.dtype is None:
                 return run(images), outputs

@@ -62,7 +62,7 @@ def test_outputs_of_one_teacher_are_named_by_its_number():
     features = first(images, ['backbone.layer2'])['backbone.layer2']
     assert torch.equal(outputs[taps[0]], features)
     assert torch.equal(outputs[taps[1]], second(images)['logits'])
-    assert outputs[taps[2]] is second.network.head.fc.weight
+    assert torch.equal(outputs[taps[2]], second.network.head.fc.weight)
 
 
 def test_teachers_that_nobody_asks_are_not_built():
