@@ -192,7 +192,7 @@ class FrozenTeacher:
         *,
         load: bool,
     ) -> Teacher:
-        config, trained_size = read_source(self.model)
+        config, size = read_source(self.model)
         if not load and 'pretrained' in config:  # timm and transformers would
             config['pretrained'] = False  # download
         has_own_format = config.get('data_preprocessor') is not None
@@ -202,6 +202,8 @@ class FrozenTeacher:
             if load:
                 self._load(network)
         own = Format.of(network.data_preprocessor) if has_own_format else None
+        if isinstance(network, TimmClassifier):
+            size = tuple(network.model.pretrained_cfg['input_size'][1:])
         return Teacher(
             network.train(load and self.mode == 'train'),
             ImageAdapter(
@@ -212,7 +214,8 @@ class FrozenTeacher:
             taps,
             logits_tap=self.logits_tap,
             class_indices=self.class_indices,
-            trained_size=trained_size,
+            # Who sets a size, or only looks at shapes, needs no warning.
+            trained_size=None if self.input_size or not load else size,
             speedup=self.speedup if load else {},
         )
 
