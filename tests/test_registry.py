@@ -139,7 +139,7 @@ class Tower(torch.nn.Linear):
         ({'hieght': 2}, TypeError, r"`here`:.*'hieght'\. Nearest: 'height'"),
         ({'dtpye': None}, TypeError, r"'dtpye'\. Nearest: 'dtype'\.$"),
         ({'qq': 1}, TypeError, r"unexpected keyword argument 'qq'$"),
-        ({'height': '2'}, TypeError, "`here`: .*not supported"),
+        ({'height': '2'}, TypeError, '`here`: .*not supported'),
         ({'height': 0}, ValueError, '^In `here`: too low$'),
     ],
 )

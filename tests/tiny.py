@@ -119,7 +119,10 @@ def batch(n=6, size=8, classes=10, scores=False):
 
 
 def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
-    """Return a Runner that trains `model` on a few of the digits."""
+    """Return a Runner that trains `model` on a few of the digits.
+
+    It validates where `keys` have a `val_cfg`.
+    """
     pipeline = [{'type': 'PackInputs'}]
 
     def loader(split, count, shuffle):
@@ -131,6 +134,8 @@ def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
                 'split': split,
                 'indices': count,
                 'pipeline': pipeline,
+                # Else each data set collects all of the process's garbage.
+                'serialize_data': False,
             },
             'sampler': {'type': 'DefaultSampler', 'shuffle': shuffle},
         }
@@ -142,9 +147,6 @@ def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
         'experiment_name': f'tiny_{time.time_ns()}',
         'default_scope': 'mmpretrain',
         'train_dataloader': loader('train', images, True),
-        'val_dataloader': loader('test', 32, False),
-        'val_evaluator': {'type': 'Accuracy'},
-        'val_cfg': {},
         'train_cfg': {'by_epoch': True, 'max_epochs': epochs},
         'optim_wrapper': {
             'optimizer': {'type': 'SGD', 'lr': 0.05, 'momentum': 0.9}
@@ -153,6 +155,10 @@ def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
         'log_level': 'WARNING',
         **keys,
     }
+    for part in ('val', 'test'):
+        if f'{part}_cfg' in keys:
+            config[f'{part}_dataloader'] = loader('test', 32, False)
+            config[f'{part}_evaluator'] = {'type': 'Accuracy'}
     return Runner.from_cfg(Config(copy.deepcopy(config)))
 
 
@@ -183,7 +189,7 @@ def saved(path):
 
 @ROOT_MODELS.register_module()
 class Projected(torch.nn.Module):
-    """A loss with parameters, on logits."""
+    """A user's loss with parameters, on logits."""
 
     def __init__(self, loss_weight=1.0):
         super().__init__()
@@ -192,3 +198,19 @@ class Projected(torch.nn.Module):
 
     def forward(self, student, teacher, target):
         return (self.project(student) - teacher).square().mean()
+
+
+@ROOT_MODELS.register_module()
+class FeatureProjected(torch.nn.Module):
+    """A user's loss with parameters, on features, unknown to mmnkd."""
+
+    student_taps = ('backbone.layer1', 'backbone.layer2')
+    teacher_taps = 'backbone.layer2'
+
+    def __init__(self):
+        super().__init__()
+        self.project = torch.nn.Conv2d(8, 16, 1)
+
+    def forward(self, student, teacher, target):
+        _, features = student
+        return (self.project(features) - teacher).square().mean()
