@@ -58,17 +58,17 @@ class Run:
     plan: str
     data: str
     student: str
-    teacher: Optional[str]
     method: str
     seed: int
     config: str
+    teacher: Optional[str] = None
     options: dict = field(default_factory=dict, compare=False)
     teacher_run: Optional['Run'] = None
 
     @property
     def folder(self) -> Path:
-        """Where its log and checkpoint are."""
-        name = f'{self.method}_{self.student}_{self.seed}'
+        """Where its log and checkpoint are; a changed config starts anew."""
+        name = f'{self.method}_{self.seed}_{digest(self.resolve())}'
         return WORK / self.plan / name.replace(' ', '_').replace('/', '_')
 
     def resolve(self) -> Config:
@@ -82,24 +82,22 @@ class Run:
 def read_plan(path: Path) -> list[Run]:
     """List the runs of a plan, the first seed of each method first."""
     plan = yaml.safe_load(path.read_text(encoding='utf8'))
+    shared = {'plan': path.stem, 'data': plan['data']}
     teachers = {
-        name: Run(path.stem, plan['data'], name, None, 'teacher', 0, config)
-        for name, config in plan.get('teachers', {}).items()
+        name: Run(student=name, method='teacher', seed=0, **shared, **keys)
+        for name, keys in plan.get('teachers', {}).items()
     }
     students = [
         Run(
-            plan=path.stem,
-            data=plan['data'],
             student=plan['student'],
-            teacher=method.get('teacher'),
             method=name,
             seed=seed,
-            config=method['config'],
-            options=method.get('options', {}),
-            teacher_run=teachers.get(method.get('teacher')),
+            teacher_run=teachers.get(keys.get('teacher')),
+            **shared,
+            **keys,
         )
         for seed in range(plan['seeds'])
-        for name, method in plan['methods'].items()
+        for name, keys in plan['methods'].items()
     ]
     return [*teachers.values(), *students]
 
@@ -140,36 +138,37 @@ class _Keeper(Hook):
     def __init__(self, seed: int, epochs_done: Any) -> None:
         self.seed = seed
         self.epochs_done = epochs_done
-        self.top1: list[float] = []
-        self.seconds = 0.0
-        self.start = time.perf_counter()
+        self.numbers = {'top1': [], 'seconds': 0.0, 'cpu_seconds': 0.0}
+        self.start = time.perf_counter(), time.process_time()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        self.top1 = checkpoint['meta']['top1']
-        self.seconds = checkpoint['meta']['seconds']
-        with self.epochs_done.get_lock():
-            self.epochs_done.value += checkpoint['meta']['epoch']
+        self.numbers = checkpoint['meta']['numbers']
+        self._count(checkpoint['meta']['epoch'])
 
     def before_train_epoch(self, runner: Runner) -> None:
         set_random_seed(1000 * self.seed + runner.epoch)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        with self.epochs_done.get_lock():
-            self.epochs_done.value += 1
+        self._count(1)
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
-        self.top1.append(round(metrics['accuracy/top1'], 3))
-        now = time.perf_counter()
-        self.seconds, self.start = self.seconds + now - self.start, now
+        now = time.perf_counter(), time.process_time()
+        self.numbers['top1'].append(round(metrics['accuracy/top1'], 3))
+        self.numbers['seconds'] += now[0] - self.start[0]
+        self.numbers['cpu_seconds'] += now[1] - self.start[1]
+        self.start = now
         meta = {
             'epoch': runner.epoch,
             'iter': runner.iter,
-            'top1': self.top1,
-            'seconds': self.seconds,
+            'numbers': self.numbers,
         }
         runner.save_checkpoint(runner.work_dir, 'new.pth', meta=meta)
         folder = Path(runner.work_dir)
         os.replace(folder / 'new.pth', folder / 'last.pth')
+
+    def _count(self, epochs: int) -> None:
+        with self.epochs_done.get_lock():
+            self.epochs_done.value += epochs
 
 
 def start_worker(epochs_done: Any) -> None:
@@ -188,31 +187,33 @@ def start_worker(epochs_done: Any) -> None:
 
 def train(run: Run, results: Path, commit: str) -> Optional[dict]:
     """Train, and append a line to `results`; None if another does it now."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with open(run.folder / 'lock', 'w') as lock:
+    config = run.resolve()
+    folder = run.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / 'lock', 'w') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return None
-        with open(run.folder / 'console.log', 'a') as log:
+        with open(folder / 'console.log', 'a') as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-        config = run.resolve()
-        line = describe(run, config, commit)
+        line = describe(run, config)
         localize(run, config)
         runner = Runner.from_cfg(config)
         keeper = _Keeper(run.seed, train.epochs_done)  # type: ignore
         runner.register_hook(keeper, 'LOWEST')
         runner.train()
-        line['top1'] = keeper.top1
-        line['seconds'] = round(keeper.seconds)
+        for key, value in keeper.numbers.items():
+            line[key] = value if key == 'top1' else round(value)
+        line['commit'] = commit
         with open(results, 'a', encoding='utf8') as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(json.dumps(line, ensure_ascii=False) + '\n')
     return line
 
 
-def describe(run: Run, config: Config, commit: str) -> dict:
+def describe(run: Run, config: Config) -> dict:
     """Return what a result says beside its numbers."""
     return {
         'data': run.data,
@@ -221,15 +222,10 @@ def describe(run: Run, config: Config, commit: str) -> dict:
         'method': run.method,
         'seed': run.seed,
         'epochs': config.train_cfg.max_epochs,
-        'top1': [],
-        'seconds': 0,
         'config': run.config,
         'hash': digest(config),
-        'commit': commit,
-        'versions': {
-            'python': platform.python_version(),
-            **{m.__name__: m.__version__ for m in PACKAGES},
-        },
+        'versions': {'python': platform.python_version()}
+        | {package.__name__: package.__version__ for package in PACKAGES},
         'hardware': hardware(),
     }
 
@@ -239,13 +235,14 @@ PACKAGES = (torch, mmengine, mmcv, mmpretrain, mmnkd)
 
 def localize(run: Run, config: Config) -> None:
     """Set what is of this machine only."""
-    config.work_dir = str(run.folder)
-    config.experiment_name = f'{run.folder.name}_{time.time_ns()}'
+    folder = run.folder
+    config.work_dir = str(folder)
+    config.experiment_name = f'{folder.name}_{time.time_ns()}'
     config.default_hooks = {
         **config.get('default_hooks', {}),
         'checkpoint': None,
     }
-    last = run.folder / 'last.pth'
+    last = folder / 'last.pth'
     if last.exists():
         config.load_from, config.resume = str(last), True
     teacher = config.model.get('teacher')

@@ -88,17 +88,17 @@ def teacher_line(result: dict) -> str:
 def table(plan: dict, students: list[dict]) -> str:
     rows = [
         '| method | teacher | top-1 (%) | minus baseline [95 %] | so it is '
-        '| s a run |',
+        '| CPU min a run |',
         '|---|---|---|---|---|---|',
     ]
     for method in plan['methods']:
         runs = [r for r in students if r['method'] == method]
         if runs:
             top1 = [r['top1'][-1] for r in runs]
-            seconds = mean(r['seconds'] for r in runs)
+            minutes = mean(r['cpu_seconds'] for r in runs) / 60
             link = f'[{method}](../{runs[0]["config"]})'
             cells = [link, runs[0]['teacher'] or '-', spread(top1)]
-            cells += [*difference_cells(students, method), f'{seconds:.0f}']
+            cells += [*difference_cells(students, method), f'{minutes:.1f}']
             rows.append(f'| {" | ".join(cells)} |')
     return '\n'.join(rows)
 
