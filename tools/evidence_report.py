@@ -16,64 +16,67 @@ HEAD = """\
 validation, its config, commit and versions. No number is typed.
 
 Top-1 is that of the last epoch, mean ± standard deviation (n seeds). A
-difference is paired: the run minus the baseline of the same seed, which has
-the same initial weights and the same images in the same order. Its 95 %
-interval is Student's, for the mean over the seeds; it covers the draw of the
-seed, not that of the test images. A method is called better or worse where the
-interval leaves out 0, without a correction for the number of methods.
+difference is paired: the run minus the baseline of the same seed, which sees
+the same images in the same order and starts from the same weights (but for
+losses with parameters of their own). Its 95 % interval is Student's, for the
+mean over the seeds; it covers the draw of the seed, not that of the test
+images. A method is called better or worse where the interval leaves out 0,
+without a correction for the number of methods.
 """
 
 
+KEYS = ('method', 'student', 'seed')
+
+
 def read_results(path: Path) -> list[dict]:
-    """Read one file of results; none if it isn't there."""
+    """Read one file of results; of the same run the last line counts."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding='utf8').splitlines()
-    return [json.loads(line) for line in lines]
+    lines = map(json.loads, path.read_text(encoding='utf8').splitlines())
+    by_run = {tuple(line[key] for key in KEYS): line for line in lines}
+    return list(by_run.values())
 
 
 def write_report(root: Path, results: Path) -> None:
     """Write the page beside the folder `results`, and figures into it."""
     sections = []
-    for plan_file in sorted((root / 'tools' / 'plans').glob('*.yml')):
-        lines = read_results(results / f'{plan_file.stem}.jsonl')
-        plan = yaml.safe_load(plan_file.read_text(encoding='utf8'))
+    for file in sorted(
+        (root / 'tools' / 'plans').glob('*.yml'), key=lambda path: path.stem
+    ):
+        plan = yaml.safe_load(file.read_text(encoding='utf8'))
+        lines = read_results(results / f'{file.stem}.jsonl')
         students = [r for r in lines if r['method'] in plan['methods']]
         if students:
-            figure = results / f'{plan_file.stem}.svg'
-            draw(plan, students, figure)
-            sections.append(section(plan_file, plan, lines, students))
+            draw(plan, students, results / f'{file.stem}.svg')
+        sections.append(section(file.stem, plan, lines, students))
     page = '\n'.join([HEAD, *sections])
     results.with_suffix('.md').write_text(page, encoding='utf8')
 
 
 def section(
-    plan_file: Path, plan: dict, lines: list[dict], students: list[dict]
+    name: str, plan: dict, lines: list[dict], students: list[dict]
 ) -> str:
-    name = plan_file.stem
-    parts = [f'## {plan["title"]}', plan['about'].strip()]
-    parts.append(
-        '\n'.join(
-            [
-                f'Data: {plan["data"]}. Student: {plan["student"]}. '
-                f'Epochs: {students[0]["epochs"]}.',
-                *map(teacher_line, (r for r in lines if r not in students)),
-            ]
-        )
-    )
-    parts.append(table(plan, students))
-    parts.append(f'![Accuracy by epoch, and differences](results/{name}.svg)')
-    parts.append(f'{origin(lines)} Lines: [{name}](results/{name}.jsonl).')
-    missing = [
-        f'{method}, seed {seed}'
-        for method in plan['methods']
-        for seed in range(plan['seeds'])
-        if seed not in by_seed(students, method)
-    ]
-    if missing:
+    about = ' '.join(plan['about'].split())
+    parts = [f'## {plan["title"]}', f'{about} Student: {plan["student"]}.']
+    teachers = [r for r in lines if r not in students]
+    if teachers:
+        parts.append('\n'.join(map(teacher_line, teachers)))
+    if students:
+        parts.append(table(plan, students))
+        parts.append(f'![By epoch, and differences](results/{name}.svg)')
         parts.append(
-            f'Not run yet: {"; ".join(missing)}. The command for these:\n\n'
-            f'```shell\npython tools/evidence.py tools/plans/{name}.yml\n```'
+            f'{students[0]["epochs"]} epochs. {origin(lines)} '
+            f'[All lines](results/{name}.jsonl).'
+        )
+    missing = {
+        method: plan['seeds'] - len(by_seed(students, method))
+        for method in plan['methods']
+    }
+    if any(missing.values()):
+        runs = ', '.join(f'{n} of {m}' for m, n in missing.items() if n)
+        parts.append(
+            f'Not run yet: {runs}. The command for these:\n\n```shell\n'
+            f'python tools/evidence.py tools/plans/{name}.yml\n```'
         )
     return '\n\n'.join(parts) + '\n'
 
