@@ -53,9 +53,9 @@ class FrozenTeacher:
             are resized to. None keeps the student's.
         class_indices: For each class of the student its index among the
             teacher's, where the two differ.
-        accelerate: Whether to fold batch normalization into convolutions, in
-            eval mode: the same outputs but for rounding, which the first
-            batch shows.
+        accelerate: Whether to use channels-last memory and to fold batch
+            normalization into convolutions, in eval mode: the same outputs
+            but for rounding, which the first batch shows.
         dtype: 'bfloat16' or 'float16', in which autocast runs the network;
             refused where the first batch's outputs are off by over 10 %.
             None: float32, or what the student runs in.
@@ -104,7 +104,7 @@ class FrozenTeacher:
         self.input_size = height_and_width(input_size)
         self.class_indices = class_indices
         self.speedup = {
-            'fold': accelerate and mode == 'eval',
+            'accelerate': accelerate and mode == 'eval',
             'dtype': _autocast_dtype(dtype),
             'compile': compile,
         }

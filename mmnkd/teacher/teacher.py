@@ -28,7 +28,7 @@ class Teacher:
             network.
         class_indices: The teacher's class for each of the student's, or None.
         trained_size: (height, width) of the images it was trained on.
-        speedup: Arguments `fold`, `dtype` and `compile` of
+        speedup: Arguments `accelerate`, `dtype` and `compile` of
             :func:`accelerated`; none for the plain network.
 
     Raises:

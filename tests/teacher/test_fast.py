@@ -78,7 +78,7 @@ def logits_of(result, outputs):
 
 
 def fast(network, x, taps=(), logits=logits_of, **steps):
-    options = {'fold': False, 'dtype': None, 'compile': False, **steps}
+    options = {'accelerate': False, 'dtype': None, 'compile': False, **steps}
     names = {tap: tap for tap in taps}
     return accelerated(Forward(network), x, names, logits, **options)
 
@@ -101,7 +101,7 @@ def norms(network):
 def test_a_folded_network_puts_out_the_same(model, size, left, log_text):
     network = randomize(tiny.build(model))
     before, count = tiny.snapshot(network), norms(network)
-    forward = fast(network, images(3, size), fold=True)
+    forward = fast(network, images(3, size), accelerate=True)
     for n in (3, 5):
         actual, _ = forward(images(n, size), {})
         expected = network(images(n, size))
@@ -137,7 +137,7 @@ def compiles(monkeypatch):
 @pytest.mark.usefixtures('compiles')
 def test_all_steps_together_give_close_outputs(log_text):
     network = randomize(tiny.build(tiny.resnet(8)))
-    steps = {'fold': True, 'dtype': torch.bfloat16, 'compile': True}
+    steps = {'accelerate': True, 'dtype': torch.bfloat16, 'compile': True}
     forward = fast(network, images(), **steps)
     assert forward.run is not None
     actual, _ = forward(images(), {})
@@ -175,7 +175,7 @@ def off(x):
 )
 def test_each_step_is_refused_apart(network, refused, stays, log_text):
     randomize(network)
-    forward = fast(network, images(), fold=True, dtype=torch.bfloat16)
+    forward = fast(network, images(), accelerate=True, dtype=torch.bfloat16)
     assert f'WARNING - Teacher: {refused} is left out, off by' in log_text()
     assert f'{stays} is on' in log_text()
     assert (norms(forward.network) == 0) == (stays == 'folding')
@@ -184,7 +184,7 @@ def test_each_step_is_refused_apart(network, refused, stays, log_text):
 
 def test_a_plain_output_that_is_no_number_lets_nothing_pass():
     network = randomize(in_order(after=lambda x: x * float('nan')))
-    forward = fast(network, images(), fold=True, dtype=torch.bfloat16)
+    forward = fast(network, images(), accelerate=True, dtype=torch.bfloat16)
     assert forward == Forward(network)
 
 
@@ -204,7 +204,7 @@ def test_a_step_that_fails_is_left_out(
 
     monkeypatch.setattr(torch, 'compile', fail)
     network = randomize(in_order())
-    forward = fast(network, images(), taps, fold=True, **steps)
+    forward = fast(network, images(), taps, accelerate=True, **steps)
     assert all(part in log_text() for part in reason.split('.*'))
     assert forward.run is None
     assert forward.dtype is None
@@ -214,9 +214,9 @@ def test_a_step_that_fails_is_left_out(
 
 def test_what_taps_put_out_is_compared_too():
     network = randomize(in_order())  # folding changes the convolution
-    assert norms(fast(network, images(), ['n'], fold=True).network) == 0
-    assert norms(fast(network, images(), ['c'], fold=True).network) == 1
-    only = fast(network, images(), ['c'], logits=None, fold=True)
+    assert norms(fast(network, images(), ['n'], accelerate=True).network) == 0
+    assert norms(fast(network, images(), ['c'], accelerate=True).network) == 1
+    only = fast(network, images(), ['c'], logits=None, accelerate=True)
     assert norms(only.network) == 1
 
 
