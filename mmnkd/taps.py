@@ -165,8 +165,11 @@ def _check_recorded(
 
 def _versions(output: Any) -> list[int]:
     """Return how often each tensor of an output was written to."""
-    if isinstance(output, Tensor):  # one of inference mode has no count
-        return [] if output.is_inference() else [output._version]
+    if isinstance(output, Tensor):
+        try:
+            return [output._version]
+        except RuntimeError:  # one of inference mode has no count
+            return []  # (is_inference() would break a compiled graph)
     if isinstance(output, Mapping):
         output = list(output.values())
     if isinstance(output, (tuple, list)):

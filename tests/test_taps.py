@@ -108,6 +108,13 @@ def test_tensors_of_inference_mode_are_recorded(model):
     assert outputs['0'].is_inference()
 
 
+def test_a_tap_does_not_break_a_compiled_graph(model):
+    compiled = torch.compile(model, backend='eager', fullgraph=True)
+    with recorded_by_name(model, '0') as outputs:
+        compiled(torch.randn(5, 3))
+    assert outputs['0'].shape == (5, 4)
+
+
 def test_a_tap_without_a_gradient_is_an_error():
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     images = torch.randn(5, 3, requires_grad=True)

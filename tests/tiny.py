@@ -22,25 +22,25 @@ PREPROCESSOR = {
 }
 
 
-def resnet(width=4, classes=10, **head):
+def resnet(width=4, classes=10, stages=2, **head):
     """Return the config of a ResNet with two stages for 8x8 images."""
     return {
         'type': 'ImageClassifier',
         'backbone': {
             'type': 'ResNet_CIFAR',
             'depth': 18,
-            'num_stages': 2,
+            'num_stages': stages,
             'stem_channels': width,
             'base_channels': width,
-            'strides': (1, 2),
-            'dilations': (1, 1),
-            'out_indices': (1,),
+            'strides': (1, 2)[:stages],
+            'dilations': (1, 1)[:stages],
+            'out_indices': (stages - 1,),
         },
         'neck': {'type': 'GlobalAveragePooling'},
         'head': {
             'type': 'LinearClsHead',
             'num_classes': classes,
-            'in_channels': 2 * width,
+            'in_channels': stages * width,
             **head,
         },
     }
