@@ -9,6 +9,7 @@ import argparse
 import importlib
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Optional
 
@@ -41,7 +42,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     name = _parser().parse_args(given[:1]).command
     command = importlib.import_module(f'.{name}', __package__)
     try:
-        command.main(given[1:])
+        with warnings.catch_warnings():
+            # mmengine imports it.
+            warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
+            command.main(given[1:])
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or 'Interrupted.', file=sys.stderr)
         return 130

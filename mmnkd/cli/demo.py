@@ -94,10 +94,8 @@ def main(arguments: Sequence[str]) -> None:
         help='of each training (default: as the configs say)',
     )
     args = parser.parse_args(arguments)
-    if args.seeds < 2:
-        parser.error(f'--seeds needs at least 2, but got {args.seeds}')
-    if args.epochs < 0:
-        parser.error(f'--epochs needs at least 0, but got {args.epochs}')
+    if args.seeds < 2 or args.epochs < 0:
+        parser.error('--seeds needs at least 2, and --epochs at least 0')
     run_demo(args.work_dir, args.seeds, args.epochs)
 
 

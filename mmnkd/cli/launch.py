@@ -7,10 +7,11 @@ those tools: mmpretrain ships them in its package under ``.mim/tools``.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from collections.abc import Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 
 import mmpretrain
 import torch
@@ -35,6 +36,7 @@ def read_arguments(
 
     Raises:
         FileNotFoundError: mmpretrain has no tools, or there is no config.
+        ValueError: The config is no Python.
         SystemExit: The arguments are wrong, or ask for help.
     """
     path = Path(mmpretrain.__file__).parent / '.mim' / 'tools' / f'{name}.py'
@@ -43,18 +45,21 @@ def read_arguments(
             f"Expected mmpretrain's tools, but there is no {path}. Install a "
             'released version of mmpretrain, or a clone by: mim install -e .'
         )
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = ModuleType(name)
+    SourceFileLoader(name, str(path)).exec_module(tool)
     own = sys.argv
     sys.argv = [f'mmnkd {name}', *arguments]  # which the tool reads
     try:
         args = tool.parse_args()
     finally:
         sys.argv = own
-    return tool.merge_args(Config.fromfile(args.config), args), args
+    try:
+        config = Config.fromfile(args.config)
+    except SyntaxError as error:
+        raise ValueError(
+            f'Expected Python in {args.config} and its bases, but got: {error}'
+        ) from error
+    return tool.merge_args(config, args), args
 
 
 def build_runner(config: Config) -> Runner:

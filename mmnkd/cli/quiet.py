@@ -35,6 +35,5 @@ def _is_command() -> bool:
     program = Path(sys.argv[0])
     if program.name == '-m':  # while the package of a module is imported
         return 'mmnkd' in getattr(sys, 'orig_argv', ())
-    return program.stem == 'mmnkd' or (
-        program.name == '__main__.py' and program.parent.name == 'mmnkd'
-    )
+    is_main = program.parts[-2:] == ('mmnkd', '__main__.py')
+    return program.stem == 'mmnkd' or is_main
