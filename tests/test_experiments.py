@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import runpy
 import sys
 import tarfile
 
@@ -15,8 +16,10 @@ from mmpretrain.datasets import CIFAR100
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from PIL import Image
 
-from mmnkd.datasets import Digits, LocalCIFAR100, prepare_cifar100
+from mmnkd.datasets import Digits, LocalCIFAR100
 
+TOOL = ROOT / 'tools' / 'prepare_cifar100.py'
+prepare_cifar100 = runpy.run_path(str(TOOL))['prepare_cifar100']
 CLASSES = list(CIFAR100.METAINFO['classes'])
 
 
@@ -56,8 +59,7 @@ def cifar_images(tmp_path_factory):
 def cifar100(cifar_images, tmp_path_factory):
     """Turn the folder into what the configs read, by the tool."""
     root = tmp_path_factory.mktemp('cifar100')
-    tool = 'tools/prepare_cifar100.py'
-    printed = run(sys.executable, tool, cifar_images, '--out', root)
+    printed = run(sys.executable, TOOL, cifar_images, '--out', root)
     assert f'CIFAR-100 is ready in {root}' in printed
     return root
 
@@ -163,8 +165,7 @@ def test_a_source_of_the_wrong_form_is_refused(cifar_images, tmp_path):
     (tmp_path / 'train' / 'apple').rename(tmp_path / 'train' / 'apples')
     with pytest.raises(ValueError, match=r"\['apple'\] are missing.*apples"):
         prepare_cifar100(tmp_path, tmp_path)
-    tool = ROOT / 'tools' / 'prepare_cifar100.py'
-    printed = run(sys.executable, tool, tmp_path / 'none', code=1)
+    printed = run(sys.executable, TOOL, tmp_path / 'none', code=1)
     assert 'Expected an archive or a folder' in printed
 
 

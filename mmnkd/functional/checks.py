@@ -7,6 +7,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
+
 def check_logits(name: str, logits: Tensor) -> None:
     """Expect (N, C) of a floating dtype, N >= 1 and C >= 2."""
     if not isinstance(logits, Tensor):

@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.autograd.forward_ad as fwad
 from draws import TARGETS, hard, logits, mixed
+from mmnkd.cli._benchmark_old.measure import peak_memory
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmnkd.cli._benchmark_old.measure import peak_memory
 from mmnkd.functional import (
     dkd_loss,
     dkd_terms,
