@@ -11,18 +11,12 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ['check_stack', 'construct', 'nearest_argument', 'register']
-
 PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
 INSTALL = 'pip install "mmnkd[openmmlab]"'
 
 
 def register() -> None:
-    """Put mmnkd's classes into mmengine's registries.
-
-    Raises:
-        ImportError: As :func:`check_stack`.
-    """
+    """Put mmnkd's classes into mmengine's registries."""
     check_stack()  # before the imports below can fail with a riddle
     for folder in ('backbones', 'classifier', 'datasets', 'losses'):
         importlib.import_module(f'.{folder}', __package__)
@@ -73,16 +67,7 @@ def check_stack() -> None:
 
 
 def construct(kind: Callable, place: str, arguments: Mapping) -> Any:
-    """Call a class with arguments from a config.
-
-    Args:
-        kind: The class, or another function that makes an object.
-        place: Where the arguments are in the config, for errors.
-        arguments: By name.
-
-    Raises:
-        TypeError, ValueError: Those of the class, with the place.
-    """
+    """Call a class with arguments from a config; name the place in errors."""
     try:
         return kind(**arguments)
     except TypeError as error:
@@ -93,12 +78,7 @@ def construct(kind: Callable, place: str, arguments: Mapping) -> Any:
 
 
 def nearest_argument(kind: Any, error: TypeError) -> str:
-    """Return a sentence on what an unknown argument may have been meant for.
-
-    Args:
-        kind: The class that was called.
-        error: What Python raised.
-    """
+    """Say what an unknown argument of a class may have been meant for."""
     unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if unknown is None:
         return ''

@@ -15,8 +15,6 @@ from ..losses import MeasuredLoss
 from ..registry import construct
 from ..taps import TapNames, pick, tap_names
 
-__all__ = ['LossDict', 'merge', 'weighted']
-
 
 class LossDict(ModuleDict):
     """Hold distillation losses by name.
@@ -34,10 +32,6 @@ class LossDict(ModuleDict):
             student and of the teacher.
         student_taps: All that they read of the student.
         teacher_taps: All that they read of the teacher.
-
-    Raises:
-        TypeError: `losses` isn't a dict of modules and configs.
-        ValueError: A name can't be logged or saved.
     """
 
     def __init__(self, losses: Mapping[str, Any]) -> None:
@@ -105,10 +99,6 @@ class LossDict(ModuleDict):
         Returns:
             ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms;
             and of a loss with a schedule ``weight_{name}``, its factor now.
-
-        Raises:
-            TypeError: A loss returned neither a tensor nor a dict of tensors.
-            ValueError: Two of the names are the same.
         """
         results: dict[str, Tensor] = {}
         for name, (of_student, of_teacher) in self.active.items():
@@ -143,11 +133,7 @@ def weighted(logged: Mapping[str, Any], factor: float) -> dict[str, Any]:
 
 
 def merge(logged: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Join what is logged, and never lose a term to another's name.
-
-    Raises:
-        ValueError: Both have a term of one name.
-    """
+    """Join what is logged, and never lose a term to another's name."""
     twice = sorted(logged.keys() & more.keys())
     if twice:
         raise ValueError(

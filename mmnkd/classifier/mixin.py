@@ -27,8 +27,6 @@ from .dry_run import blank_image, dry_run, explained
 from .logits import check_head, check_same_classes
 from .losses import LossDict, merge, weighted
 
-__all__ = ['DistillationMixin']
-
 
 class DistillationMixin(BaseModel):
     """Add distillation losses to a classifier's own loss.

@@ -14,8 +14,6 @@ from ..functional.tensors import at_least_float32
 from ..registry import construct
 from .recipe import FrozenTeacher
 
-__all__ = ['TeacherEnsemble']
-
 
 class TeacherEnsemble:
     r"""Look at the student's images with several teachers.
@@ -66,10 +64,7 @@ class TeacherEnsemble:
         student_preprocessor: nn.Module,
         taps: Collection[str] = ('logits',),
     ) -> None:
-        """Build the teachers that `taps` ask for.
-
-        See :meth:`FrozenTeacher.build`.
-        """
+        """Build the teachers that `taps` ask for."""
         for number, names in self._split(taps).items():
             self.teachers[number].build(student_preprocessor, names)
         self.is_built = True
@@ -89,15 +84,7 @@ class TeacherEnsemble:
     def __call__(
         self, images: Tensor, taps: Collection[str] = ('logits',)
     ) -> dict[str, Any]:
-        """Ask the teachers that `taps` name about the student's images.
-
-        Args:
-            images: (N, channels, height, width), as the student gets them.
-            taps: What is wanted.
-
-        Returns:
-            The outputs by tap.
-        """
+        """Answer for the student's images, see :class:`Teacher`."""
         return self._answers(dict(enumerate(self.teachers)), images, taps)
 
     def _answers(

@@ -21,8 +21,6 @@ from torch import Tensor, nn
 
 from ..taps import recorded
 
-__all__ = ['Forward', 'accelerated']
-
 # The largest error of a sample's outputs, relative to their size. Rounding
 # alone stays below: 1e-5 in float32, 1e-3 in TF32, 3e-2 in bfloat16.
 LIMITS = {
@@ -86,13 +84,10 @@ def accelerated(
 
     Args:
         plain: The forward of a network in eval mode, which stays as it is.
-        images: (N, channels, height, width) of the first batch; the first 8
-            are compared.
+        images: (N, channels, height, width); the first 8 are compared.
         taps: What will be wanted, see :func:`recorded`.
-        logits_of: Finds (N, C) logits in what a forward returns; None where
-            no loss reads them.
-        accelerate: Whether to take channels-last memory, and to fold batch
-            normalization.
+        logits_of: Finds (N, C) logits in what a forward returns, if wanted.
+        accelerate: Whether to change the memory format and fold norms.
         dtype: Of autocast, None for whatever is around.
         compile: Whether to use torch.compile, which sees no taps.
     """

@@ -23,8 +23,6 @@ from .images import Format, ImageAdapter, height_and_width
 from .source import find_weights, read_source
 from .teacher import Teacher
 
-__all__ = ['FrozenTeacher']
-
 _NOT_GIVEN: Any = object()
 _DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
@@ -161,22 +159,13 @@ class FrozenTeacher:
     def untrained(
         self, student_preprocessor: nn.Module, taps: Collection[str]
     ) -> Teacher:
-        """Return such a teacher without its weights, to see output sizes.
-
-        Args:
-            student_preprocessor: As in :meth:`build`.
-            taps: What will be asked for.
-        """
+        """Return such a teacher without its weights, to see output sizes."""
         return self._assemble(student_preprocessor, taps, load=False)
 
     def __call__(
         self, images: Tensor, taps: Collection[str] = ('logits',)
     ) -> dict[str, Any]:
-        """Answer for the student's images, see :class:`Teacher`.
-
-        Raises:
-            RuntimeError: :meth:`build` was not called.
-        """
+        """Answer for the student's images, see :class:`Teacher`."""
         if self._built is None:
             raise RuntimeError('Expected `build()` before the first images.')
         return self._built(images, taps)

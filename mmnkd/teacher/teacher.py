@@ -14,8 +14,6 @@ from ..taps import as_logits, check_taps
 from .fast import Forward, accelerated
 from .images import ImageAdapter
 
-__all__ = ['Teacher']
-
 
 class Teacher:
     """Answer with a network's logits and features, without a gradient.
@@ -30,9 +28,6 @@ class Teacher:
         trained_size: (height, width) of the images it was trained on.
         speedup: Arguments `accelerate`, `dtype` and `compile` of
             :func:`accelerated`; none for the plain network.
-
-    Raises:
-        ValueError: A tap is no sub-module.
     """
 
     def __init__(
@@ -62,11 +57,7 @@ class Teacher:
         self.expect(taps)
 
     def expect(self, taps: Collection[str]) -> None:
-        """Check taps, and compare their outputs too before going faster.
-
-        Raises:
-            ValueError: A tap is no sub-module.
-        """
+        """Check taps, and compare their outputs too before going faster."""
         if self.taps.keys() >= set(taps):
             return
         modules = {tap: tap for tap in taps}
