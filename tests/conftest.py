@@ -4,13 +4,21 @@ import os
 import sys
 from pathlib import Path
 
+HERE = Path(__file__).parent
 os.environ.setdefault('OMP_NUM_THREADS', '1')
-sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
+sys.path.insert(0, str(HERE))  # import reference, tiny
 
 import pytest
 from mmengine.logging import MMLogger
 
 from mmnkd.functional import plain_forms
+
+# What tests import holds no tests, and is imported once.
+collect_ignore = [
+    path.name
+    for path in HERE.glob('*.py')
+    if not path.name.startswith('test_')
+]
 
 
 @pytest.fixture(params=['fused', 'plain'])
