@@ -4,9 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
 os.environ.setdefault('OMP_NUM_THREADS', '1')
-sys.path.insert(0, str(HERE))  # import reference, tiny
+sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 
 import pytest
 from mmengine.logging import MMLogger
@@ -16,7 +15,7 @@ from mmnkd.functional import plain_forms
 # What tests import holds no tests, and is imported once.
 collect_ignore = [
     path.name
-    for path in HERE.glob('*.py')
+    for path in Path(__file__).parent.glob('*.py')
     if not path.name.startswith('test_')
 ]
 

@@ -74,11 +74,7 @@ def images(n=3, size=8):
     return tiny.batch(n, size)[0]
 
 
-def logits_of(result, outputs):
-    return result
-
-
-def fast(network, x, taps=(), logits=logits_of, **steps):
+def fast(network, x, taps=(), logits=lambda result, _: result, **steps):
     options = {'accelerate': False, 'dtype': None, 'compile': False, **steps}
     names = {tap: tap for tap in taps}
     return accelerated(Forward(network), x, names, logits, **options)

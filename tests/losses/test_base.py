@@ -1,8 +1,11 @@
 """The loss modules: shells around the functions, registered for all."""
 
 import pytest
+import tiny
 import torch
+from features import TAPS, distilled
 from mmengine.registry import MODELS
+from mmpretrain.models import ImageClassifier
 
 import mmnkd.losses
 from mmnkd import functional
@@ -10,6 +13,7 @@ from mmnkd.losses import (
     DistillLoss,
     FeatureLoss,
     MeasuredLoss,
+    MGDLoss,
     NKDLoss,
     TeacherLogitsLoss,
     TFNKDLoss,
@@ -43,14 +47,14 @@ def total(result):
 def test_every_loss_of_the_folder_is_in_the_root_registry():
     bases = {DistillLoss, TeacherLogitsLoss, MeasuredLoss, FeatureLoss}
     found = {
-        name
-        for name in mmnkd.losses.__all__
-        if getattr(mmnkd.losses, name) not in bases
+        name: kind
+        for name, kind in vars(mmnkd.losses).items()
+        if isinstance(kind, type) and kind not in bases
     }
-    assert found >= {*ON_LOGITS, 'TFNKDLoss', 'USKDLoss'}
-    assert found >= {'MGDLoss', 'SRRLLoss', 'ViTKDLoss'}
-    for name in found:
-        assert MODELS.get(name) is getattr(mmnkd.losses, name)
+    assert found.keys() >= ON_LOGITS.keys()
+    for name, kind in found.items():
+        assert MODELS.get(name) is kind
+        assert name in mmnkd.losses.__all__
 
 
 @pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
@@ -94,30 +98,6 @@ def test_tf_nkd_module_is_the_function_times_its_weight(reduction):
     )
     assert torch.equal(module(STUDENT, None, TARGET), expected)
     assert module.teacher_taps is None
-
-
-@pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
-def test_uskd_module_is_the_function_on_its_weak_head(reduction):
-    settings = {'alpha': 0.5, 'beta': 0.3, 'mu': 0.2}
-    module = MODELS.build(
-        {
-            'type': 'USKDLoss',
-            'student_taps': ['logits', 'backbone.layer3'],
-            'in_channels': 4,
-            'num_classes': 7,
-            'loss_weight': 2.0,
-            'reduction': reduction,
-            **settings,
-        }
-    )
-    middle = torch.randn(5, 4, 3, 3)
-    terms = module((STUDENT, middle), None, TARGET)
-    assert list(terms) == ['target', 'nontarget', 'weak']
-    weak = module.weak_head(middle.mean(dim=(2, 3)))
-    expected = functional.uskd_loss(
-        STUDENT, weak, TARGET, **settings, reduction=reduction
-    )
-    torch.testing.assert_close(total(terms), 2 * expected)
 
 
 @pytest.mark.parametrize('name', [*ON_LOGITS, 'TFNKDLoss'])
@@ -165,16 +145,95 @@ def test_negative_settings_are_refused_before_training(name, setting):
 
 
 def test_taps_are_those_of_the_class_unless_the_config_names_others():
-    class FeatureLoss(DistillLoss):
+    class OnLayer(DistillLoss):
         student_taps = 'backbone.layer1'
         teacher_taps = None
 
-    assert FeatureLoss().student_taps == 'backbone.layer1'
-    assert FeatureLoss().teacher_taps is None
-    assert FeatureLoss(student_taps='neck').student_taps == 'neck'
+    assert OnLayer().student_taps == 'backbone.layer1'
+    assert OnLayer().teacher_taps is None
+    assert OnLayer(student_taps='neck').student_taps == 'neck'
     assert NKDLoss().teacher_taps == 'logits'
 
 
 def test_taps_that_are_no_names_are_refused():
     with pytest.raises(TypeError, match=r'taps to be a name.*got \[1\]'):
         DistillLoss(student_taps=[1])
+
+
+# Sizes that are declared, or measured when the model is built.
+
+
+class Named(MGDLoss):
+    """A loss whose class names the taps."""
+
+    student_taps = teacher_taps = 'backbone.layer2'
+
+
+def test_a_loss_on_features_needs_their_names():
+    assert Named(student_channels=8, teacher_channels=16).generation
+    with pytest.raises(ValueError, match="MGDLoss to name.*got 'logits'"):
+        MGDLoss(student_channels=8, teacher_channels=16)
+
+
+@pytest.mark.parametrize('count', [0, 2.0, True, '2'])
+def test_sizes_that_are_no_counts_are_refused(count):
+    with pytest.raises(ValueError, match='student_channels.*positive int'):
+        MGDLoss(**TAPS, student_channels=count)
+
+
+def test_a_loss_of_ones_own_says_its_sizes_and_builds():
+    loss = MeasuredLoss({'width': None})
+    assert loss.unknown_sizes == ['width']
+    for method in (loss.build, lambda: loss.sizes(None, None)):
+        with pytest.raises(NotImplementedError):
+            method()
+
+
+def test_sizes_are_measured_without_a_trace_on_the_student():
+    model = tiny.build(distilled('MGDLoss', student_channels=8))
+    assert all(module.training for module in model.modules())
+    assert model.teacher.network is None
+    loss = model.distill_losses['feat']
+    assert (loss.student_channels, loss.teacher_channels) == (8, 16)
+    assert not model.distill_losses.unmeasured()
+    listed = distilled('MGDLoss')
+    tap = listed['distill_losses']['feat'].pop('teacher_taps')
+    listed['distill_losses']['feat']['teacher_taps'] = f'0.{tap}'
+    listed['teacher'] = [listed['teacher']]
+    loss = tiny.build(listed).distill_losses['feat']
+    assert (loss.student_channels, loss.teacher_channels) == (8, 16)
+
+
+def test_declared_sizes_build_no_teacher(monkeypatch):
+    declared = {'student_channels': 8, 'teacher_channels': 16}
+    config = distilled('MGDLoss', **declared)
+    missing = tiny.teacher('no/such/config.py', checkpoint='no/such.pth')
+    model = tiny.build({**config, 'teacher': missing})
+    assert list(model.distill_losses['feat'].parameters())
+    monkeypatch.setattr(ImageClassifier, 'forward', None)
+    tiny.build(config)
+
+
+def test_wrong_declarations_name_the_right_ones():
+    for name, right in (('student_channels', 8), ('teacher_channels', 16)):
+        channels = {'student_channels': 8, 'teacher_channels': 16, name: 9}
+        model = tiny.build(distilled('MGDLoss', **channels))
+        with pytest.raises(ValueError, match=f'`{name}` to be {right}.*got 9'):
+            model.loss(*tiny.batch())
+
+
+def test_measuring_downloads_nothing(monkeypatch):
+    timm = pytest.importorskip('timm.models')
+    asked, create = [], timm.create_model
+
+    def create_model(*args, pretrained=False, **kwargs):
+        asked.append(pretrained)
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(timm, 'create_model', create_model)
+    config = distilled('MGDLoss', teacher_taps='model.layer4')
+    teacher = {'type': 'TimmClassifier', 'model_name': 'resnet10t'}
+    config['teacher'] = tiny.teacher({**teacher, 'pretrained': True})
+    model = tiny.build(config)
+    assert model.distill_losses['feat'].teacher_channels == 512
+    assert asked == [False]
