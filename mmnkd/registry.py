@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
+import io
 import re
-from collections.abc import Callable, Mapping
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
@@ -17,11 +22,30 @@ INSTALL = 'pip install "mmnkd[openmmlab]"'
 
 def register() -> None:
     """Put mmnkd's classes into mmengine's registries."""
-    check_stack()  # before the imports below can fail with a riddle
-    for folder in ('backbones', 'classifier', 'datasets', 'losses'):
-        importlib.import_module(f'.{folder}', __package__)
-    checkpoint = importlib.import_module('.checkpoint', __package__)
-    checkpoint.allow_mmengine_checkpoints()
+    with quiet_in_command():
+        check_stack()  # before the imports below can fail with a riddle
+        for folder in ('backbones', 'classifier', 'datasets', 'losses'):
+            importlib.import_module(f'.{folder}', __package__)
+        checkpoint = importlib.import_module('.checkpoint', __package__)
+        checkpoint.allow_mmengine_checkpoints()
+
+
+@contextlib.contextmanager
+def quiet_in_command() -> Iterator[None]:
+    """Drop what the stack says at import, in the command ``mmnkd`` alone."""
+    program = Path(sys.argv[0])
+    is_command = program.stem == 'mmnkd' or (
+        program.parts[-2:] == ('mmnkd', '__main__.py')
+    )
+    if program.name == '-m':  # while the package of a module is imported
+        is_command = 'mmnkd' in getattr(sys, 'orig_argv', ())
+    if not is_command:
+        yield
+        return
+    aside = contextlib.redirect_stdout(io.StringIO())
+    with warnings.catch_warnings(), aside:
+        warnings.simplefilter('ignore')
+        yield
 
 
 def check_stack() -> None:

@@ -10,7 +10,7 @@ from command import ENVIRONMENT, ROOT
 
 from mmnkd.cli import COMMANDS, main
 from mmnkd.cli.configs import configs_folder
-from mmnkd.cli.quiet import quiet_in_command
+from mmnkd.registry import quiet_in_command
 
 HELPS = [['--help'], *([name, '--help'] for name in COMMANDS)]
 HELPS += [['benchmark', what, '--help'] for what in ('losses', 'step')]
