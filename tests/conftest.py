@@ -10,24 +10,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 import pytest
 from mmengine.logging import MMLogger
 
-from mmnkd.functional import plain_forms
-
 # What tests import holds no tests, and is imported once.
 collect_ignore = [
     path.name
     for path in Path(__file__).parent.glob('*.py')
     if not path.name.startswith('test_')
 ]
-
-
-@pytest.fixture(params=['fused', 'plain'])
-def each_form(request):
-    """Run a test of the losses twice: fast, and in the plain form."""
-    if request.param == 'fused':
-        yield
-    else:
-        with plain_forms():
-            yield
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from .. import __version__, functional
-from ..functional import plain_forms
+from ..functional.closed_form import _plain_forms
 from ..teacher import FrozenTeacher
 
 __all__ = ['alternate', 'main', 'released_nkd_loss', 'table']
@@ -152,7 +152,7 @@ def _losses() -> dict[str, Loss]:
         'cross-entropy': lambda s, t, y: F.cross_entropy(s, y)
     }
     for name, loss in ours.items():
-        losses |= {name: loss, f'{name}, plain': plain_forms()(loss)}
+        losses |= {name: loss, f'{name}, plain': _plain_forms()(loss)}
     return {**losses, 'NKD, as released': released_nkd_loss}
 
 

@@ -251,14 +251,14 @@ def test_a_traced_student_holds_no_parameters_of_losses():
         ({'teacher': None}, ValueError, r"Expected a `teacher`.*\['nkd'\]"),
         ({'teacher': 'resnet34'}, TypeError, r"dict\(model=.*got 'resnet34'"),
         (
-            {'teacher': tiny.teacher(chekpoint='x.pth')},
+            {'teacher': tiny.teacher(check_point='x.pth')},
             TypeError,
-            "`teacher`: .*'chekpoint'.*Nearest: 'checkpoint'",
+            "`teacher`: .*'check_point'.*Nearest: 'checkpoint'",
         ),
         (
-            {'teacher': [tiny.teacher(chekpoint='x.pth')]},
+            {'teacher': [tiny.teacher(check_point='x.pth')]},
             TypeError,
-            r"`teacher\[0\]`: .*'chekpoint'.*Nearest: 'checkpoint'",
+            r"`teacher\[0\]`: .*'check_point'.*Nearest: 'checkpoint'",
         ),
         (
             {'distill_losses': tiny.nkd(student_taps='backbone.layer9')},
