@@ -29,6 +29,7 @@ CLASS_TOKEN = torch.full((2, 1, 3), -1.0)
         torch.cat([CLASS_TOKEN, TOKENS], dim=1),
         torch.cat([CLASS_TOKEN, CLASS_TOKEN, TOKENS], dim=1),
         (TOKENS, (4, 4)),  # a stage of Swin
+        (TOKENS[:, :4], TOKENS),
         BaseModelOutput(last_hidden_state=TOKENS),
     ],
 )

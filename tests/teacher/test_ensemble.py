@@ -1,6 +1,7 @@
 """Several teachers that teach together."""
 
 import copy
+import pickle
 
 import pytest
 import tiny
@@ -89,6 +90,9 @@ def test_a_student_learns_from_several_teachers(tmp_path):
     log = run.model.loss(*tiny.batch())
     assert {'loss_nkd_target', 'loss_nkd_nontarget', 'loss_mgd'} < set(log)
     assert copy.deepcopy(run.model).teacher is run.model.teacher
+    restored = pickle.loads(pickle.dumps(run.model.teacher))
+    assert not restored.is_built
+    assert all(teacher.network is None for teacher in restored.teachers)
 
 
 def test_each_teacher_has_classes_of_its_own():
