@@ -10,18 +10,6 @@ sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 import pytest
 from mmengine.logging import MMLogger
 
-from mmnkd.functional import plain_forms
-
-
-@pytest.fixture(params=['fused', 'plain'])
-def each_form(request):
-    """Run a test of the losses twice: fast, and in the plain form."""
-    if request.param == 'fused':
-        yield
-    else:
-        with plain_forms():
-            yield
-
 
 @pytest.fixture
 def log_text(tmp_path):

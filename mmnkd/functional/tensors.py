@@ -11,9 +11,11 @@ from .checks import check_reduction
 __all__ = [
     'at_least_float32',
     'drop',
+    'finite',
     'kl_divergence',
     'labels_of',
     'log_binary',
+    'lowest',
     'reduce_loss',
     'student_and_teacher',
     'target_index',
@@ -31,6 +33,20 @@ def student_and_teacher(
         at_least_float32(logits_student),
         at_least_float32(logits_teacher.detach()),
     )
+
+
+def finite(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """Give classes at -inf a number that has no share at `temperature`.
+
+    Its logarithm times that share is 0, where that of -inf is not a number.
+    """
+    low = lowest(logits, temperature)
+    return F.threshold(logits, low, low)  # clamp has a slower backward
+
+
+def lowest(logits: Tensor, temperature: float = 1.0) -> float:
+    """Return the lowest number that is finite over `temperature` too."""
+    return min(temperature, 1) * torch.finfo(logits.dtype).min
 
 
 def at_least_float32(logits: Tensor) -> Tensor:
@@ -82,7 +98,9 @@ def kl_divergence(log_s: Tensor, log_t: Tensor) -> Tensor:
 
 def reduce_loss(per_sample: Tensor, reduction: str) -> Tensor:
     """Reduce (N,) losses by 'mean' or 'sum', or leave them by 'none'."""
-    check_reduction(reduction)
     if reduction == 'mean':
         return per_sample.mean()
-    return per_sample.sum() if reduction == 'sum' else per_sample
+    if reduction == 'sum':
+        return per_sample.sum()
+    check_reduction(reduction)
+    return per_sample
