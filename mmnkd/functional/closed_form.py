@@ -1,8 +1,8 @@
 """Losses in closed form: value and gradient in one pass over the logits.
 
-A loss has two forms, both in its own file. Its plain form is the reference,
-and is used for few logits, where no gradient is wanted, where it is to be
-differentiated in turn, and under torch.compile, which fuses it itself.
+A loss has both forms in its own file. The plain one is the reference, and is
+used for few logits, where no gradient is wanted, where it is differentiated in
+turn, and under torch.compile, which fuses it.
 """
 
 from __future__ import annotations
@@ -75,8 +75,9 @@ def closed_or_plain(
     index: Tensor,
     *,
     apart: bool,
+    **settings: float,
 ) -> Terms:
-    """Compute the form that is faster here.
+    """Compute a loss in the form that is faster here.
 
     Args:
         closed: From a :class:`Block` to target term, non-target term, the
@@ -87,12 +88,13 @@ def closed_or_plain(
         logits_teacher: (N, C) logits.
         index: (N, 1) target classes.
         apart: Whether the terms are returned, each with a graph of its own.
+        **settings: What both forms take too.
 
     Returns:
         Both terms, or only their sum, (N,).
     """
     if not _prefers_closed_form(logits_student, logits_teacher, index):
-        terms = plain(logits_student, logits_teacher, index)
+        terms = plain(logits_student, logits_teacher, index, **settings)
         return terms if apart else (terms[0] + terms[1],)
 
     inputs = logits_student, logits_teacher.detach(), index
@@ -100,11 +102,11 @@ def closed_or_plain(
 
     def closed_term(number: int, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         if not found:
-            found.extend(_in_blocks(closed, apart, *inputs))
+            found.extend(_in_blocks(closed, settings, apart, *inputs))
         return found[number]
 
     def plain_term(number: int, *inputs: Tensor) -> Tensor:
-        terms = plain(*inputs)
+        terms = plain(*inputs, **settings)
         return terms[number] if apart else terms[0] + terms[1]
 
     return tuple(
@@ -200,6 +202,7 @@ def _pull_back(
 
 def _in_blocks(
     closed: Callable[..., Terms],
+    settings: dict[str, float],
     apart: bool,
     student: Tensor,
     teacher: Tensor,
@@ -212,7 +215,7 @@ def _in_blocks(
         size = max(_BLOCK * torch.get_num_threads() // classes, 1)
     dtype = torch.promote_types(student.dtype, teacher.dtype)
     dtype = torch.promote_types(dtype, torch.float32)
-    others = student.new_empty(student.shape, dtype=dtype)
+    others = torch.empty_like(student, dtype=dtype)
     target = torch.empty_like(others) if apart else others
     scratch = others.new_empty(3, min(size, count), classes).unbind()
 
@@ -221,10 +224,9 @@ def _in_blocks(
     for rows in zip(*(column.split(size) for column in columns)):
         logits_s, logits_t, labels, s, gradient = rows
         x, t, spare = (matrix[: len(s)] for matrix in scratch)
-        if not apart:
-            s = spare
+        s = s if apart else spare
         block = Block(logits_s, logits_t, labels, x, t, s, gradient)
-        *terms, own, share = closed(block)
+        *terms, own, share = closed(block, **settings)
         values.append(terms)
         if apart:
             s.mul_(share).scatter_(1, labels, own)

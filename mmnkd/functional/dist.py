@@ -76,9 +76,9 @@ def dist_loss(
 
 
 def _pearson(s: Tensor, t: Tensor, dim: int) -> Tensor:
-    # Less the first, which changes no correlation: a student that is uniform
-    # (a head that starts at 0) is then exactly 0. It has a correlation of 0
-    # and no gradient, where a mean that is off by rounding gives up to 1e8.
+    # Taking the first value off changes no correlation, and leaves exact zeros
+    # of a uniform student (a head that starts at 0): it has a correlation of 0
+    # and no gradient. A mean that rounds would leave gradients of up to 1e8.
     a = s - s.narrow(dim, 0, 1).detach()
     a = a - a.mean(dim=dim, keepdim=True)
     b = t - t.mean(dim=dim, keepdim=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -130,14 +128,15 @@ def _dkd(
     check_not_negative('alpha', alpha)
     check_not_negative('beta', beta)
     return closed_or_plain(
-        partial(
-            _closed_terms, temperature=temperature, alpha=alpha, beta=beta
-        ),
-        partial(_plain_terms, temperature=temperature, alpha=alpha, beta=beta),
+        _closed_terms,
+        _plain_terms,
         logits_student,
         logits_teacher,
         target_index(target),
         apart=apart,
+        temperature=temperature,
+        alpha=alpha,
+        beta=beta,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -126,12 +124,14 @@ def _nkd(
     check_positive('temperature', temperature)
     check_not_negative('gamma', gamma)
     return closed_or_plain(
-        partial(_closed_terms, temperature=temperature, gamma=gamma),
-        partial(_plain_terms, temperature=temperature, gamma=gamma),
+        _closed_terms,
+        _plain_terms,
         logits_student,
         logits_teacher,
         target_index(target),
         apart=apart,
+        temperature=temperature,
+        gamma=gamma,
     )
 
 
@@ -145,7 +145,7 @@ def _plain_terms(
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     log_s = F.log_softmax(student, dim=1).gather(1, index)
     t = F.softmax(teacher, dim=1).gather(1, index)
-    target_term = -(t * log_s).squeeze(1)
+    target_term = (-t * log_s).squeeze(1)
 
     others = drop(finite(student / temperature), index)
     log_s_hat = F.log_softmax(others, dim=1)

@@ -21,6 +21,7 @@ def teachers(*weights):
 
 def built(arguments):
     """Build teachers that differ."""
+    torch.manual_seed(0)
     ensemble = TeacherEnsemble(arguments)
     ensemble.build(PREPROCESSOR, ['logits'])
     with torch.no_grad():
