@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
+FOLDERS = ('backbones', 'classifier', 'datasets', 'heads', 'losses')
 INSTALL = 'pip install "mmnkd[openmmlab]"'
 
 
@@ -24,7 +25,7 @@ def register() -> None:
     """Put mmnkd's classes into mmengine's registries."""
     with quiet_in_command():
         check_stack()  # before the imports below can fail with a riddle
-        for folder in ('backbones', 'classifier', 'datasets', 'losses'):
+        for folder in FOLDERS:
             importlib.import_module(f'.{folder}', __package__)
         checkpoint = importlib.import_module('.checkpoint', __package__)
         checkpoint.allow_mmengine_checkpoints()

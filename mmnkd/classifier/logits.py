@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from mmpretrain.models.heads import MultiLabelClsHead
 from torch import nn
@@ -32,6 +33,20 @@ def check_head(model: nn.Module, tap: str) -> None:
             'logits with a margin that depends on the target. '
             f'{tap_advice(model, tap, "logits_tap")} The scale of the head is '
             'not in its output.'
+        )
+
+
+def check_second_head(model: nn.Module, taps: Collection[str]) -> None:
+    """Expect a loss on the second head of a student that has two.
+
+    A head with two names the second one as `second_head`.
+    """
+    second = getattr(getattr(model, 'head', None), 'second_head', None)
+    if second is not None and f'head.{second}' not in taps:
+        raise ValueError(
+            f'Expected a loss of `distill_losses` on the second head, which '
+            'nothing else trains, but they read '
+            f'{sorted(taps)}. Set `student_taps={f"head.{second}"!r}` of it.'
         )
 
 

@@ -24,7 +24,7 @@ from ..registry import construct, nearest_argument
 from ..taps import as_logits, check_taps, recorded
 from ..teacher import FrozenTeacher, TeacherEnsemble
 from .dry_run import blank_image, dry_run, explained
-from .logits import check_head, check_same_classes
+from .logits import check_head, check_same_classes, check_second_head
 from .losses import LossDict, merge, weighted
 
 
@@ -192,6 +192,8 @@ class DistillationMixin(BaseModel):
             check_head(self, self.logits_tap)
             modules['logits'] = self.logits_tap
         check_taps(self, modules.values(), 'student')
+        if losses.active:
+            check_second_head(self, losses.student_taps)
         if losses.teacher_taps and self.teacher is None:
             needing = [k for k, (_, taps) in losses.active.items() if taps]
             raise ValueError(
