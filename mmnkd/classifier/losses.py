@@ -98,7 +98,8 @@ class LossDict(ModuleDict):
 
         Returns:
             ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms;
-            and of a loss with a schedule ``weight_{name}``, its factor now.
+            of a loss with a schedule ``weight_{name}``, its factor now; and
+            what a loss has in ``logged``, with its name behind.
         """
         results: dict[str, Tensor] = {}
         for name, (of_student, of_teacher) in self.active.items():
@@ -120,6 +121,13 @@ class LossDict(ModuleDict):
                 factor = schedule.factor()
                 named = weighted(named, factor)
                 named[f'weight_{name}'] = torch.tensor(factor)
+            for key, value in getattr(loss, 'logged', {}).items():
+                if 'loss' in key:
+                    raise ValueError(
+                        f'Expected what {name!r} has in `logged` to be '
+                        f"without 'loss' in its name, but got {key!r}."
+                    )
+                named[f'{key}_{name}'] = value
             results = merge(results, named)
         return results
 

@@ -27,7 +27,13 @@ from .tensors import (
     target_index,
 )
 
-__all__ = ['check_cost', 'classifier_cost', 'wkd_loss', 'wkd_terms']
+__all__ = [
+    'check_cost',
+    'check_iterations',
+    'classifier_cost',
+    'wkd_loss',
+    'wkd_terms',
+]
 
 # exp(-cost / regularization) has to stay a number in float32.
 _LARGEST_EXPONENT = 80.0
@@ -172,11 +178,7 @@ def wkd_terms(
     check_not_negative('gamma', gamma)
     check_positive('regularization', regularization)
     check_cost(cost, regularization, logits_student.shape[1])
-    if type(iterations) is not int or iterations < 1:
-        raise ValueError(
-            'Expected `iterations` to be a positive int, but got '
-            f'{iterations!r}.'
-        )
+    check_iterations(iterations)
 
     index = target_index(target)
     student, teacher = student_and_teacher(logits_student, logits_teacher)
@@ -289,6 +291,15 @@ def check_cost(
             f'Expected `cost` to be at most {_LARGEST_EXPONENT:.0f} times '
             f'`regularization`, beyond which exp(-cost / regularization) '
             f'underflows, but got {highest} at {regularization}.'
+        )
+
+
+def check_iterations(iterations: int) -> None:
+    """Expect a positive int."""
+    if type(iterations) is not int or iterations < 1:
+        raise ValueError(
+            'Expected `iterations` to be a positive int, but got '
+            f'{iterations!r}.'
         )
 
 

@@ -63,6 +63,8 @@ class Teacher:
         modules = {tap: tap for tap in taps}
         if 'logits' in modules:
             modules['logits'] = self.logits_tap
+            if not self.logits_tap:
+                _check_classes(self.network)
         check_taps(self.network, filter(None, modules.values()), 'teacher')
         self.taps.update(modules)
         # What the network as a whole puts out needs no hook.
@@ -133,3 +135,16 @@ class Teacher:
                 f'{self.highest_class}.'
             )
         return logits.index_select(1, self.columns)
+
+
+def _check_classes(network: nn.Module) -> None:
+    """Refuse a network whose output is features, before they are compared."""
+    headless = getattr(network, 'head', network) is None
+    model = getattr(network, 'model', None)  # of timm
+    if headless or getattr(model, 'num_classes', None) == 0:
+        raise ValueError(
+            f'Expected a teacher with classes, whose logits a loss reads, but '
+            f'{type(network).__name__} has no head. Take losses on features, '
+            "such as dict(type='FeatureCosineLoss', student_taps=..., "
+            'teacher_taps=...).'
+        )
