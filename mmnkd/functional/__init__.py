@@ -5,6 +5,7 @@ reduced last. Nothing waits for a GPU: no boolean indexing, no ``.item()``.
 """
 
 from .closed_form import _plain_forms as _plain_forms
+from .cost import classifier_cost
 from .dist import dist_loss
 from .dkd import dkd_loss, dkd_terms
 from .entropy_weight import entropy_weight
@@ -17,7 +18,7 @@ from .tensors import reduce_loss
 from .tf_nkd import tf_nkd_loss
 from .ttm import ttm_loss, wttm_loss
 from .uskd import uskd_loss, uskd_terms
-from .wkd import classifier_cost, wkd_loss, wkd_terms
+from .wkd import wkd_loss, wkd_terms
 from .wsld import wsld_loss
 
 __all__ = [

@@ -113,24 +113,11 @@ def rld_terms(
 ) -> tuple[Tensor, Tensor]:
     """Compute the two terms of RLD per sample, to log them apart.
 
-    Args:
-        logits_student: See :func:`rld_loss`, as for all that follows.
-        logits_teacher: (N, C) logits.
-        target: (N,) class indices or (N, C) scores.
-        temperature: Of the second term.
-        alpha_temperature: Of the first term.
-        alpha: Weight of the first term.
-        beta: Weight of the second term.
+    Arguments, errors and reference are as in :func:`rld_loss`.
 
     Returns:
         Weighted confidence term and term of the classes below the target,
         both (N,). Their sum is :func:`rld_loss` with ``reduction='none'``.
-
-    Raises:
-        TypeError, ValueError: As :func:`rld_loss`.
-
-    Reference:
-        Sun et al., arXiv 2408.07703.
 
     Example:
         >>> import torch

@@ -12,7 +12,8 @@ from torch import Tensor
 from .. import functional as F
 from ..checkpoint import check_file
 from ..functional.checks import check_not_negative, check_positive
-from ..functional.wkd import check_cost, check_iterations
+from ..functional.cost import check_cost
+from ..functional.wkd import check_iterations
 from .logits import TeacherLogitsLoss
 from .schedule import Schedule, WeightSchedule
 
