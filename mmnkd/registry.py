@@ -24,7 +24,8 @@ def register() -> None:
         ImportError: As :func:`check_stack`.
     """
     check_stack()  # before the imports below can fail with a riddle
-    for folder in ('backbones', 'classifier', 'datasets', 'losses'):
+    folders = ('backbones', 'cache', 'classifier', 'datasets', 'losses')
+    for folder in folders:
         importlib.import_module(f'.{folder}', __package__)
     checkpoint = importlib.import_module('.checkpoint', __package__)
     checkpoint.allow_mmengine_checkpoints()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor, nn
 
+from ..cache import CachedTeacher
 from ..functional.checks import check_positive
 from ..functional.tensors import at_least_float32
 from ..registry import construct
 from .recipe import FrozenTeacher
 
-__all__ = ['TeacherEnsemble']
+__all__ = ['TeacherEnsemble', 'make_teacher']
 
 
 class TeacherEnsemble:
@@ -26,8 +28,9 @@ class TeacherEnsemble:
     ``'0.backbone.layer4'`` and ``'1.logits'``.
 
     Args:
-        teachers: Arguments of each :class:`FrozenTeacher`, and a ``weight``
-            (1 if there is none); weights are divided by their sum.
+        teachers: Arguments of each :class:`FrozenTeacher` or
+            :class:`CachedTeacher`, and a ``weight`` (1 if there is none);
+            weights are divided by their sum.
 
     Raises:
         TypeError, ValueError: A weight isn't positive, there is no teacher, or
@@ -53,7 +56,7 @@ class TeacherEnsemble:
             weight = arguments.pop('weight', 1.0)
             check_positive(f'{place}.weight', weight)
             self.weights.append(weight)
-            self.teachers.append(construct(FrozenTeacher, place, arguments))
+            self.teachers.append(make_teacher(place, arguments))
 
     def __deepcopy__(self, memo: dict) -> TeacherEnsemble:
         return self  # as one teacher does
@@ -87,18 +90,26 @@ class TeacherEnsemble:
         return lambda images, taps: self._answers(built, images, taps)
 
     def __call__(
-        self, images: Tensor, taps: Collection[str] = ('logits',)
+        self,
+        images: Tensor,
+        taps: Collection[str] = ('logits',),
+        samples: Optional[Sequence[Any]] = None,
     ) -> dict[str, Any]:
         """Ask the teachers that `taps` name about the student's images.
 
         Args:
             images: (N, channels, height, width), as the student gets them.
             taps: What is wanted.
+            samples: N samples, for stored teachers.
 
         Returns:
             The outputs by tap.
         """
-        return self._answers(dict(enumerate(self.teachers)), images, taps)
+        asked = {
+            number: partial(teacher, samples=samples)
+            for number, teacher in enumerate(self.teachers)
+        }
+        return self._answers(asked, images, taps)
 
     def _answers(
         self,
@@ -154,3 +165,16 @@ class TeacherEnsemble:
             for weight, x in zip(self.weights, logits)
         ]
         return torch.stack(weighted).logsumexp(dim=0)
+
+
+def make_teacher(
+    place: str, arguments: Mapping[str, Any]
+) -> Union[FrozenTeacher, CachedTeacher]:
+    """Return a live teacher, or where there is a `cache` a stored one.
+
+    Args:
+        place: Where the arguments are in the config, for errors.
+        arguments: Of the teacher.
+    """
+    kind = CachedTeacher if 'cache' in arguments else FrozenTeacher
+    return construct(kind, place, arguments)
