@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.logging import MessageHub
+from mmengine.registry import DATA_SAMPLERS as ROOT_SAMPLERS
+from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmpretrain.datasets import RepeatAugSampler
 from mmpretrain.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
@@ -29,7 +31,7 @@ __all__ = ['ReplayedDataset', 'ReplayedSampler']
 _numpy: Any = np.random  # whose types lack get_ and set_bit_generator
 
 
-@DATASETS.register_module()
+@ROOT_DATASETS.register_module()
 class ReplayedDataset(Dataset):
     """Draw each view from a seed of its own.
 
@@ -170,7 +172,7 @@ class ReplayedDataset(Dataset):
             ) from error
 
 
-@DATA_SAMPLERS.register_module()
+@ROOT_SAMPLERS.register_module()
 class ReplayedSampler(Sampler):
     """Yield (epoch, index) where a sampler yields the index.
 

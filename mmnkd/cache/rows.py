@@ -109,7 +109,10 @@ class Rows(NamedTuple):
             return rows.to(device).float()
         assert target is not None
         split = 2 * (self.topk + 2)
-        numbers = rows[:, :split].contiguous().view(torch.float16)
+        numbers = rows[:, :split].clone(memory_format=torch.contiguous_format)
+        numbers = numbers.view(
+            torch.float16
+        )  # strides of one row matter to it
         values, of_target, rest = (
             numbers.to(device).float().split([self.topk, 1, 1], dim=1)
         )
