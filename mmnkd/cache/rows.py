@@ -109,10 +109,9 @@ class Rows(NamedTuple):
             return rows.to(device).float()
         assert target is not None
         split = 2 * (self.topk + 2)
+        # Not `.contiguous()`, which leaves one row with its old stride.
         numbers = rows[:, :split].clone(memory_format=torch.contiguous_format)
-        numbers = numbers.view(
-            torch.float16
-        )  # strides of one row matter to it
+        numbers = numbers.view(torch.float16)
         values, of_target, rest = (
             numbers.to(device).float().split([self.topk, 1, 1], dim=1)
         )

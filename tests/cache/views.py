@@ -1,11 +1,12 @@
 """Replayed digits and stores that the tests of the cache share."""
 
 import copy
+import time
 
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from mmpretrain.registry import DATASETS
+from mmpretrain.registry import MODELS
 from tiny import PREPROCESSOR, distilled, nkd, resnet, teacher
 
 import mmnkd.cli.cache as command
@@ -102,8 +103,6 @@ def write_config(folder, model=None, count=40, epochs=2, **keys):
 
 def save_teacher(path, seed=0):
     torch.manual_seed(seed)
-    from mmpretrain.registry import MODELS
-
     network = MODELS.build(copy.deepcopy(resnet(width=8)))
     torch.save({'state_dict': network.state_dict()}, path)
 
@@ -122,16 +121,15 @@ def cache(folder, *options, out='store', config=None):
     return folder / out / 'cached.py'
 
 
-def train(config, work_dir, hooks=(), **changes):
+def train(config, work_dir, hooks=(), checkpoint=None, **changes):
     """Train by a config file, and return the Runner."""
     config = Config.fromfile(config)
     config.merge_from_dict(changes)
+    config.default_hooks.checkpoint = checkpoint
     config.work_dir = str(work_dir)
-    config.custom_hooks = list(hooks)
+    config.experiment_name = f'cached_{time.time_ns()}'
     runner = Runner.from_cfg(config)
+    for hook in hooks:
+        runner.register_hook(hook)
     runner.train()
     return runner
-
-
-def dataset_of(config):
-    return DATASETS.build(config)
