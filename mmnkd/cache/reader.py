@@ -210,7 +210,9 @@ class CachedTeacher:
                 'data set, pipeline and seed that were stored, or run '
                 '`mmnkd cache` for these.'
             )
-        needed = int(wrap) if wrap else _epochs_of_run(self._manifest, count)
+        needed = _epochs_of_run(self._manifest, count)
+        if wrap is not None:
+            needed = min(needed, int(wrap))
         if needed > self._manifest.epochs:
             raise ValueError(
                 f'Expected {needed} epochs in {str(self.folder)!r}, but it '
