@@ -37,7 +37,7 @@ from ..cache.rows import Rows
 from ..cache.store import Manifest, library_versions
 from ..cache.writer import BlockBatches, StoreWriter
 
-__all__ = ['main']
+__all__ = ['logits_and_classes', 'main']
 
 _BLOCK_BYTES = 2**25
 _BLOCK_SIZES = 256, 8192
@@ -191,7 +191,7 @@ def _store(
             f'{teacher.mode!r}, whose outputs depend on the whole batch.'
         )
     teacher.build(preprocessor)
-    answer = partial(_logits, preprocessor, teacher)
+    answer = partial(logits_and_classes, preprocessor, teacher)
     loader = dict(config.train_dataloader)
     collate = _collate(loader.get('collate_fn', {'type': 'pseudo_collate'}))
     probe = [(0, k % len(dataset)) for k in range(loader['batch_size'])]
@@ -243,10 +243,16 @@ def _store(
     return manifest.teacher['weights']
 
 
-def _logits(
+def logits_and_classes(
     preprocessor: nn.Module, teacher: Any, batch: dict
 ) -> tuple[Tensor, Optional[Tensor]]:
-    """Return a batch's (N, C) logits and (N,) classes."""
+    """Return a batch's (N, C) logits and (N,) classes.
+
+    Args:
+        preprocessor: The student's.
+        teacher: A built teacher.
+        batch: What a data loader puts out.
+    """
     with torch.no_grad():
         data = preprocessor(batch, True)
         logits = teacher(data['inputs'])['logits']
