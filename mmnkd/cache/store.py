@@ -20,13 +20,13 @@ from typing import Any, NamedTuple, Optional, Union
 import torch
 from torch import Tensor
 
+from .files import checksum, write_whole
 from .rows import Rows
 
 __all__ = [
     'Block',
     'Manifest',
     'check_block',
-    'checksum',
     'library_versions',
     'open_block',
     'write_block',
@@ -235,15 +235,6 @@ def write_block(folder: Path, block: Block, rows: Tensor) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    total = hashlib.sha256()
-    with open(path, 'rb') as file:
-        for part in iter(lambda: file.read(2**20), b''):
-            total.update(part)
-    return total.hexdigest()
-
-
 def check_block(folder: Path, block: Block, manifest: Manifest) -> None:
     """Expect the block that the manifest has.
 
@@ -254,42 +245,6 @@ def check_block(folder: Path, block: Block, manifest: Manifest) -> None:
     path = folder / block.file
     if checksum(path) != manifest.blocks.get(block.file):
         raise _broken(path, 'its checksum is wrong')
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole, or not at all.
-
-    Raises:
-        OSError: The disk is full or read-only, and what to do.
-    """
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        try:
-            with open(temporary, 'wb') as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f'Could not write {str(path)!r} ({error.strerror}). All blocks '
-            'before it are whole: make room, or name another disk, and run '
-            'the same command again to go on',
-        ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == 'nt':  # has no handle of a folder
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _broken(path: Path, reason: str) -> ValueError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -32,7 +33,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..cache import CachedTeacher, ReplayedDataset, ReplayedSampler
-from ..cache.reader import check_only_logits, check_unmixed, targets
+from ..cache.checks import check_only_logits, check_unmixed, targets
+from ..cache.config import cached_config
 from ..cache.rows import Rows
 from ..cache.store import Manifest, library_versions
 from ..cache.writer import BlockBatches, StoreWriter
@@ -65,26 +67,39 @@ def main(arguments: Sequence[str]) -> None:
     model.data_preprocessor.to(args.device)
     several = hasattr(model.teacher, 'teachers')
     teachers = model.teacher.teachers if several else [model.teacher]
-    live = [k for k, t in enumerate(teachers) if not _is_cached(t)]
-    if not live:
-        raise ValueError('Expected a live teacher, but all are stored.')
     out = Path(args.out)
-    stored = {}
-    for number in live:
-        folder = out / str(number) if several else out
-        weights = _store(
-            args,
-            config,
+    weights = {
+        number: _store(
+            config.train_dataloader,
             dataset,
             model.data_preprocessor,
-            teachers[number],
-            folder,
+            teacher,
+            out / str(number) if several else out,
             epochs,
+            args.topk,
         )
-        stored[number] = (folder, weights)
+        for number, teacher in enumerate(teachers)
+        if not isinstance(teacher, CachedTeacher)
+    }
+    if not weights:
+        raise ValueError(
+            'Expected a live teacher, but what the config has is stored.'
+        )
     if is_main_process():
-        path = _write_config(args, config, out, stored)
-        print_log(f'Train from it by: mmnkd train {path}', 'current')
+        replay = {'seed': args.seed} if args.seed else {}
+        if args.wrap:
+            replay['epochs'] = epochs
+        is_live = config.train_dataloader.dataset.type != 'ReplayedDataset'
+        text = cached_config(
+            Path(args.config),
+            out,
+            config.model.teacher,
+            weights,
+            command=shlex.join(['mmnkd', 'cache', *arguments]),
+            replay=replay if is_live else None,
+        )
+        (out / 'cached.py').write_text(text, encoding='utf8')
+        print_log(f'Train by: mmnkd train {out / "cached.py"}', 'current')
     barrier()
 
 
@@ -171,18 +186,14 @@ def _block_size(rows: Rows) -> int:
     return max(fewest, min(most, _BLOCK_BYTES // rows.bytes))
 
 
-def _is_cached(teacher: Any) -> bool:
-    return isinstance(teacher, CachedTeacher)
-
-
 def _store(
-    args: argparse.Namespace,
-    config: Config,
+    loader: Any,
     dataset: ReplayedDataset,
     preprocessor: nn.Module,
     teacher: Any,
     folder: Path,
     epochs: int,
+    topk: Optional[int],
 ) -> str:
     """Store one teacher's outputs, and return the hash of its weights."""
     if teacher.mode != 'eval':
@@ -192,7 +203,6 @@ def _store(
         )
     teacher.build(preprocessor)
     answer = partial(logits_and_classes, preprocessor, teacher)
-    loader = dict(config.train_dataloader)
     collate = _collate(loader.get('collate_fn', {'type': 'pseudo_collate'}))
     probe = [(0, k % len(dataset)) for k in range(loader['batch_size'])]
     batch, seconds_load = _timed(lambda: collate([dataset[v] for v in probe]))
@@ -201,18 +211,18 @@ def _store(
     views = dict(part.split('=') for part in dataset.replay.split())
     views.pop('wrap', None)
     classes = logits.shape[1]
-    if args.topk is not None and not 1 <= args.topk < classes:
+    if topk is not None and not 1 <= topk < classes:
         raise ValueError(
             f'Expected --topk from 1 to {classes - 1}, fewer than the classes,'
-            f' but got {args.topk}. Leave it out to store all.'
+            f' but got {topk}. Leave it out to store all.'
         )
     manifest = Manifest(
         teacher=teacher.fingerprint(),
         views=views,
         classes=classes,
-        topk=args.topk,
+        topk=topk,
         epochs=epochs,
-        block_size=_block_size(Rows(classes, args.topk)),
+        block_size=_block_size(Rows(classes, topk)),
         versions=library_versions(),
     )
     with StoreWriter(folder, manifest) as writer:
@@ -236,10 +246,19 @@ def _store(
         def rows(batch: dict) -> Tensor:
             return manifest.rows.pack(*answer(batch))
 
-        total = sum(len(manifest.indices(block)) for block in own)
-        with _progress(manifest.rows.bytes) as progress:
+        start = time.perf_counter()
+        with _progress() as progress:
+            total = sum(len(manifest.indices(block)) for block in own)
             bar = progress.add_task('', total=total, rate=0.0, size=0.0)
-            writer.write(blocks, stream, rows, _Counter(progress, bar))
+            (task,) = progress.tasks
+
+            def done(count: int) -> None:
+                progress.advance(bar, count)
+                rate = task.completed / (time.perf_counter() - start)
+                size = task.completed * manifest.rows.bytes / 1e6
+                progress.update(bar, rate=rate, size=size)
+
+            writer.write(blocks, stream, rows, done)
     return manifest.teacher['weights']
 
 
@@ -288,112 +307,12 @@ def _announce(
     )
 
 
-def _progress(row_bytes: int) -> Progress:
+def _progress() -> Progress:
     return Progress(
         BarColumn(),
         TextColumn('{task.completed:.0f}/{task.total:.0f} views'),
         TextColumn('{task.fields[rate]:.0f} views/s'),
-        _Size(row_bytes),
+        TextColumn('{task.fields[size]:.1f} MB'),
         TimeRemainingColumn(),
         disable=not is_main_process(),
     )
-
-
-class _Size(TextColumn):
-    """Show how much this rank has written."""
-
-    def __init__(self, row_bytes: int) -> None:
-        super().__init__('')
-        self.row_bytes = row_bytes
-
-    def render(self, task: Any) -> Any:
-        """Return the column's text."""
-        self.text_format = f'{task.completed * self.row_bytes / 1e6:.1f} MB'
-        return super().render(task)
-
-
-class _Counter:
-    """Move the bar on, with the rate since the start."""
-
-    def __init__(self, progress: Progress, bar: Any) -> None:
-        self.progress, self.bar = progress, bar
-        self.start = time.perf_counter()
-        self.count = 0
-
-    def __call__(self, count: int) -> None:
-        self.count += count
-        rate = self.count / (time.perf_counter() - self.start)
-        self.progress.update(self.bar, advance=count, rate=rate)
-
-
-def _write_config(
-    args: argparse.Namespace,
-    config: Config,
-    out: Path,
-    stored: dict[int, tuple[Path, str]],
-) -> Path:
-    """Write the config that trains from the store."""
-    base = os.path.relpath(Path(args.config).resolve(), out.resolve())
-    given = config.model.teacher
-    if isinstance(given, dict):
-        lines = _entry('_delete_=True, ', '', stored[0][1])
-        teacher = f'dict(\n        {lines})'
-    else:
-        entries = [
-            _several_entry(number, entry, stored)
-            for number, entry in enumerate(given)
-        ]
-        teacher = '[\n        ' + ',\n        '.join(entries) + ']'
-    text = _CONFIG.format(command=' '.join(_command(args)), base=base)
-    text += f'model = dict(\n    teacher={teacher})\n'
-    if config.train_dataloader.dataset.get('type') != 'ReplayedDataset':
-        options = f', seed={args.seed}' if args.seed else ''
-        options += f', epochs={args.epochs}' if args.wrap else ''
-        text += _DATA.format(options=options)
-    path = out / 'cached.py'
-    path.write_text(text)
-    return path
-
-
-def _entry(before: str, folder: str, weights: str) -> str:
-    place = '{{ fileDirname }}' + folder
-    return f"{before}cache='{place}', weights='{weights}'"
-
-
-def _several_entry(
-    number: int, entry: Any, stored: dict[int, tuple[Path, str]]
-) -> str:
-    if number not in stored:
-        return repr(dict(entry))
-    weight = entry.get('weight', 1.0)
-    line = _entry('', f'/{number}', stored[number][1])
-    return f'dict({line}, weight={weight})'
-
-
-def _command(args: argparse.Namespace) -> list[str]:
-    words = ['mmnkd', 'cache', args.config, '--out', args.out]
-    if args.epochs:
-        words += ['--epochs', str(args.epochs)]
-    if args.topk:
-        words += ['--topk', str(args.topk)]
-    return words + (['--wrap'] if args.wrap else [])
-
-
-_CONFIG = '''"""Training from stored outputs of the teacher.
-
-Written by: {command}
-"""
-
-_base_ = {base!r}
-
-'''
-_DATA = """train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='ReplayedDataset',
-        dataset={{{{_base_.train_dataloader.dataset}}}}{options}),
-    sampler=dict(
-        _delete_=True,
-        type='ReplayedSampler',
-        sampler={{{{_base_.train_dataloader.sampler}}}}))
-"""

@@ -187,7 +187,7 @@ def test_the_command_says_sizes_and_times_beforehand(tmp_path, log_text):
     text = log_text()
     assert '2 epochs of 40 views, 3 of 10 logits each, 12 bytes a' in text
     assert '0 of 2 blocks are there; the rest takes about' in text
-    assert f'Train from it by: mmnkd train {config}' in text
+    assert f'Train by: mmnkd train {config}' in text
     assert '--topk 3' in config.read_text()
     cache(tmp_path, '--topk', '3')
     assert '2 of 2 blocks are there' in log_text()
