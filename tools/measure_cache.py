@@ -1,11 +1,11 @@
 """Measure stored teachers: cost of replay, speed of steps, memory, accuracy.
 
 python tools/train.py configs/demo/baseline_wide_1xb64_digits.py
-python tools/measure_cache.py replay step resnet write memory
+python tools/measure_cache.py replay step resnet write memory sizes
 python tools/measure_cache.py accuracy --out docs/figures/cache
 
-Variants run by turns in random order, so that a slow spell hits all alike; times
-are of one CPU thread (time.process_time), as others may use the machine.
+Variants run by turns in random order, so that a slow spell hits all alike.
+Times are of one CPU thread (time.process_time), as others may use the machine.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import contextlib
 import copy
 import io
 import json
+import math
+import multiprocessing
 import random
 import statistics
 import tempfile
@@ -32,6 +34,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmnkd.cache import CachedTeacher, ReplayedDataset
+from mmnkd.cache.rows import Rows
 from mmnkd.cache.store import Manifest, library_versions
 from mmnkd.cache.writer import BlockBatches, StoreWriter
 from mmnkd.cli.cache import logits_and_classes
@@ -52,6 +55,7 @@ class RandomImages(BaseDataset):
         super().__init__(ann_file='', **options)
 
     def load_data_list(self):
+        """Draw the images."""
         draw = np.random.default_rng(0)
         shape = (self.side, self.side, 3)
         return [
@@ -117,7 +121,20 @@ def measure_replay(args):
     )
 
 
-def stepper(config, steps):
+class Constant:
+    """A teacher that costs nothing."""
+
+    is_built = True
+
+    def __init__(self, classes):
+        self.logits = torch.randn(1, classes)
+
+    def __call__(self, images, taps, samples):
+        """Return the same logits for all images."""
+        return {'logits': self.logits.expand(len(images), -1)}
+
+
+def stepper(config, steps, teacher=None):
     """Return a function that trains some steps, loading included."""
     config = copy.deepcopy(config)
     config.work_dir = tempfile.mkdtemp()
@@ -129,6 +146,8 @@ def stepper(config, steps):
     with contextlib.redirect_stdout(io.StringIO()):
         model.init_weights()
     model.train()
+    if teacher is not None:
+        model.teacher = teacher
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     loader = Runner.build_dataloader(config.train_dataloader, seed=0)
 
@@ -185,6 +204,7 @@ def measure_step(args):
     base = Config.fromfile(DISTILLED)
     calls = {
         'plain, replayed': stepper(plain_of(dense), 19),
+        'loss on fixed logits': stepper(dense, 19, Constant(10)),
         'stored, dense': stepper(dense, 19),
         'stored, top 5': stepper(top5, 19),
         'live teacher': stepper(with_live(dense, base), 19),
@@ -329,34 +349,101 @@ def _resident():
 
 
 def measure_memory(args):
-    """Read random views of stores of two sizes."""
+    """Write stores of two sizes, and read random views of them.
+
+    Each in a process of its own, so that nothing freed before is used again.
+    """
+    context = multiprocessing.get_context('fork')
     for views in (8192 * 4, 8192 * 64):
-        folder = Path(tempfile.mkdtemp())
         manifest = Manifest(
             teacher={},
             views={'count': str(views)},
             classes=1000,
             topk=None,
             epochs=1,
-            block_size=8192,
+            block_size=Rows(1000, None).block_size,
             versions=library_versions(),
         )
-        with StoreWriter(folder, manifest) as writer:
-            blocks = writer.missing()
-            rows = torch.zeros(8192, 1000, dtype=torch.float16)
-            parts = (rows for _ in blocks)
-            writer.write(blocks, parts, lambda x: x, lambda count: None)
-        del rows
-        before = _resident()
-        teacher = CachedTeacher(folder)
-        teacher.build(torch.nn.Identity())
-        draw = random.Random(0)
-        peak = 0.0
-        for _ in range(200):
-            teacher._look_up([(0, draw.randrange(views)) for _ in range(256)])
-            peak = max(peak, _resident())
-        size = views * 2000 / 1e6
-        print(f'memory: {peak - before:.1f} MB for a store of {size:.0f} MB')
+        with tempfile.TemporaryDirectory() as folder:
+            print(f'memory, a store of {views * 2000 / 1e6:.0f} MB:')
+            for job in (_write_zeros, _read_some):
+                process = context.Process(
+                    target=job, args=(Path(folder), manifest)
+                )
+                process.start()
+                process.join()
+
+
+def _write_zeros(folder, manifest):
+    before, peak = _resident(), 0.0
+
+    def done(count):
+        nonlocal peak
+        peak = max(peak, _resident())
+
+    with StoreWriter(folder, manifest) as writer:
+        blocks = writer.missing()
+        writer.write(
+            blocks,
+            BlockBatches(blocks, manifest, 256),
+            lambda batch: torch.zeros(len(batch), 1000, dtype=torch.float16),
+            done,
+        )
+    print(f'  {peak - before:.1f} MB to write it')
+
+
+def _read_some(folder, manifest):
+    before, peak = _resident(), 0.0
+    teacher = CachedTeacher(folder)
+    teacher.build(torch.nn.Identity())
+    draw = random.Random(0)
+    images = torch.zeros(256, 1, 1, 1)
+    text = ' '.join(f'{k}={v}' for k, v in manifest.views.items())
+    for _ in range(200):
+        samples = []
+        for _ in range(256):
+            sample = DataSample()
+            view = (0, draw.randrange(manifest.count))
+            sample.set_field(view, 'view', field_type='metainfo')
+            sample.set_field(text, 'replay', field_type='metainfo')
+            samples.append(sample)
+        teacher(images, samples=samples)
+        peak = max(peak, _resident())
+    print(f'  {peak - before:.1f} MB to read it')
+
+
+def measure_sizes(args):
+    """Print sizes, and from which run on the writing has paid.
+
+    On paper, in steps of the plain student: a teacher's forward is 0.5 of
+    them, 0.185 in bfloat16 (docs/performance.md), and writing 1.05 of the
+    forward. The digits are measured, loading included.
+    """
+    forward, bf16, factor = 0.5, 0.185, 1.05
+    data = (
+        ('CIFAR-100, 200 epochs', 50000, 200, 200, 100),
+        ('ImageNet, 100 epochs', 1281167, 100, 100, 1000),
+        ('ImageNet, 100 epochs, 20 stored', 1281167, 20, 100, 1000),
+    )
+    print(
+        '| training | views stored | dense | K = 10 | K = 32 | pays from run '
+        '| all in bf16 | stored in float32, against live in bf16 |'
+    )
+    print('| --- |' + ' ---: |' * 7)
+    for name, count, stored_epochs, epochs, classes in data:
+        views = count * stored_epochs
+        sizes = [
+            f'{views * Rows(classes, k).bytes / 1e9:.3g} GB'
+            for k in (None, 10, 32)
+        ]
+        share = factor * stored_epochs / epochs
+        runs = [share, share, share * forward / bf16]
+        cells = [
+            f'{views / 1e6:.3g} M',
+            *sizes,
+            *(str(math.floor(r) + 1) for r in runs),
+        ]
+        print(f'| {name} | ' + ' | '.join(cells) + ' |')
 
 
 def _top1(config, seed):
@@ -424,7 +511,7 @@ def _plot(results, path):
     axes.set_xticks(range(len(counts)), [*counts[:-1], 'all'])
     axes.set(
         xlabel='logits kept of 10 (K)',
-        ylabel='|top-1 − live| (points)',
+        ylabel='|top-1 - live| (points)',
         title=f'Digits, mean ± standard error over {seeds} seeds',
     )
     axes.grid(alpha=0.3)
@@ -438,6 +525,7 @@ MEASUREMENTS = {
     'resnet': measure_resnet,
     'write': measure_write,
     'memory': measure_memory,
+    'sizes': measure_sizes,
     'accuracy': measure_accuracy,
 }
 

@@ -62,7 +62,7 @@ def _collect(value: Any, name: str, found: list, seen: set[int]) -> None:
             f'have `set_random_seed`, but {name} has a '
             f'{type(value).__name__} of its own, whose draws can not be '
             'replayed. Leave it out, or take a version that can be seeded '
-            '(Albumentations 1.4.20 or newer).'
+            '(Albumentations 1.4.21 or newer).'
         )
     parts: Any = value if isinstance(value, (list, tuple, set)) else ()
     if isinstance(value, dict):

@@ -49,6 +49,11 @@ class Rows(NamedTuple):
         return self.length * (2 if self.topk is None else 1)
 
     @property
+    def block_size(self) -> int:
+        """Return how many rows a block should have: 8192, or 8 MB."""
+        return max(256, min(8192, 2**23 // self.bytes))
+
+    @property
     def _bits(self) -> int:
         return max(1, (self.classes - 1).bit_length())
 

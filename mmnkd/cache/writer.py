@@ -196,13 +196,15 @@ def _take(
     done: Callable[[int], None],
 ) -> Tensor:
     """Return the next rows of a stream of batches."""
-    parts: list[Tensor] = []
-    while count > 0:
-        rows = answer(next(stream))
-        parts.append(rows)
-        count -= len(rows)
-        done(len(rows))
-    return torch.cat(parts)
+    rows, filled = torch.empty(0), 0
+    while filled < count:
+        part = answer(next(stream))
+        if not filled:  # no list of parts: a block is held once
+            rows = part.new_empty((count, part.shape[1]))
+        rows[filled : filled + len(part)] = part
+        filled += len(part)
+        done(len(part))
+    return rows
 
 
 def _lock(file: IO[bytes], folder: Path) -> None:

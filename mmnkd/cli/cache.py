@@ -12,7 +12,7 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
@@ -41,9 +41,6 @@ from ..cache.writer import BlockBatches, StoreWriter
 
 __all__ = ['logits_and_classes', 'main']
 
-_BLOCK_BYTES = 2**25
-_BLOCK_SIZES = 256, 8192
-
 
 def main(arguments: Sequence[str]) -> None:
     """Store the outputs of a config's teacher, or teachers.
@@ -56,9 +53,7 @@ def main(arguments: Sequence[str]) -> None:
             be written.
     """
     args = _parse(arguments)
-    if args.launcher != 'none':
-        has_gpu = torch.cuda.is_available()
-        init_dist(args.launcher, backend='nccl' if has_gpu else 'gloo')
+    _join_ranks(args.launcher)
     config = Config.fromfile(args.config)
     init_default_scope(config.get('default_scope', 'mmpretrain'))
     epochs = _epochs(config, args)
@@ -67,6 +62,12 @@ def main(arguments: Sequence[str]) -> None:
     model.data_preprocessor.to(args.device)
     several = hasattr(model.teacher, 'teachers')
     teachers = model.teacher.teachers if several else [model.teacher]
+    live = {
+        number: teacher
+        for number, teacher in enumerate(teachers)
+        if not isinstance(teacher, CachedTeacher)
+    }
+    _check_live(live.values())
     out = Path(args.out)
     weights = {
         number: _store(
@@ -78,13 +79,8 @@ def main(arguments: Sequence[str]) -> None:
             epochs,
             args.topk,
         )
-        for number, teacher in enumerate(teachers)
-        if not isinstance(teacher, CachedTeacher)
+        for number, teacher in live.items()
     }
-    if not weights:
-        raise ValueError(
-            'Expected a live teacher, but what the config has is stored.'
-        )
     if is_main_process():
         replay = {'seed': args.seed} if args.seed else {}
         if args.wrap:
@@ -131,6 +127,20 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         '--launcher', choices=('none', 'pytorch', 'slurm'), default='none'
     )
     return parser.parse_args(arguments)
+
+
+def _join_ranks(launcher: str) -> None:
+    if launcher == 'none':
+        return
+    if torch.cuda.is_available():
+        init_dist(launcher)
+    elif launcher == 'pytorch':  # mmengine would pick a GPU
+        torch.distributed.init_process_group('gloo')
+    else:
+        raise ValueError(
+            f'Expected GPUs for --launcher {launcher}, but torch sees none. '
+            'Use torchrun and --launcher pytorch on CPUs.'
+        )
 
 
 def _epochs(config: Config, args: argparse.Namespace) -> int:
@@ -181,9 +191,17 @@ def _model(config: Config) -> Any:
     return model
 
 
-def _block_size(rows: Rows) -> int:
-    fewest, most = _BLOCK_SIZES
-    return max(fewest, min(most, _BLOCK_BYTES // rows.bytes))
+def _check_live(teachers: Collection[Any]) -> None:
+    if not teachers:
+        raise ValueError(
+            'Expected a live teacher, but what the config has is stored.'
+        )
+    for teacher in teachers:
+        if teacher.mode != 'eval':
+            raise ValueError(
+                "Expected a teacher in mode 'eval', but got "
+                f'{teacher.mode!r}, whose outputs depend on the whole batch.'
+            )
 
 
 def _store(
@@ -196,11 +214,6 @@ def _store(
     topk: Optional[int],
 ) -> str:
     """Store one teacher's outputs, and return the hash of its weights."""
-    if teacher.mode != 'eval':
-        raise ValueError(
-            "Expected a teacher in mode 'eval', but got "
-            f'{teacher.mode!r}, whose outputs depend on the whole batch.'
-        )
     teacher.build(preprocessor)
     answer = partial(logits_and_classes, preprocessor, teacher)
     collate = _collate(loader.get('collate_fn', {'type': 'pseudo_collate'}))
@@ -222,7 +235,7 @@ def _store(
         classes=classes,
         topk=topk,
         epochs=epochs,
-        block_size=_block_size(Rows(classes, topk)),
+        block_size=Rows(classes, topk).block_size,
         versions=library_versions(),
     )
     with StoreWriter(folder, manifest) as writer:

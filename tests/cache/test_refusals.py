@@ -210,3 +210,5 @@ def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
     assert 'train_dataloader' not in cached.read_text()
     assert Manifest.load(cached.parent).views['seed'] == '3'
     train(cached, tmp_path / 'cached')
+    with pytest.raises(ValueError, match='what the config has is stored'):
+        cache(tmp_path, config=cached)

@@ -192,7 +192,7 @@ class OwnGenerator:
 
 
 class Compose:
-    """Like Albumentations' from 1.4.20 on."""
+    """Like Albumentations' from 1.4.21 on."""
 
     def __init__(self):
         self.generator = np.random.default_rng()
