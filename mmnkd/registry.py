@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
-FOLDERS = ('backbones', 'classifier', 'datasets', 'heads', 'losses')
+FOLDERS = ('backbones', 'cache', 'classifier', 'datasets', 'heads', 'losses')
 INSTALL = 'pip install "mmnkd[openmmlab]"'
 
 

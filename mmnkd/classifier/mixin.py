@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from ..functional.checks import check_not_negative
 from ..losses.schedule import Schedule, WeightSchedule
-from ..registry import construct, nearest_argument
+from ..registry import nearest_argument
 from ..taps import as_logits, check_taps, recorded
-from ..teacher import FrozenTeacher, TeacherEnsemble
+from ..teacher import TeacherEnsemble, make_teacher
 from .dry_run import blank_image, dry_run, explained
 from .logits import check_head, check_same_classes, check_second_head
 from .losses import LossDict, merge, weighted
@@ -39,9 +39,10 @@ class DistillationMixin(BaseModel):
 
     Args:
         *args: For the classifier.
-        teacher: Arguments of :class:`FrozenTeacher`, or a list of them for
-            several, see :class:`TeacherEnsemble`; built when training starts,
-            and no part of the model.
+        teacher: Arguments of :class:`FrozenTeacher` or, with a `cache`, of
+            :class:`CachedTeacher`; or a list of them for several, see
+            :class:`TeacherEnsemble`. Built when training starts, and no part
+            of the model.
         distill_losses: Losses by name, see :mod:`mmnkd.losses`. Without any,
             or with weights of 0, training is that of the plain classifier,
             bit for bit.
@@ -129,7 +130,7 @@ class DistillationMixin(BaseModel):
         if self.teacher is not None and losses.teacher_taps:
             if not self.teacher.is_built:
                 self._build_teacher()
-            teacher = self.teacher(inputs, losses.teacher_taps)
+            teacher = self.teacher(inputs, losses.teacher_taps, data_samples)
         check_same_classes(student, teacher)
         target = _target(data_samples)
         return merge(own, losses.compute(student, teacher, target))
@@ -222,9 +223,9 @@ class DistillationMixin(BaseModel):
             self._modules['distill_losses'] = losses
 
 
-def _teacher(arguments: Any) -> Union[FrozenTeacher, TeacherEnsemble]:
+def _teacher(arguments: Any) -> Any:
     if isinstance(arguments, Mapping):
-        return construct(FrozenTeacher, 'teacher', arguments)
+        return make_teacher('teacher', arguments)
     return TeacherEnsemble(arguments)
 
 

@@ -18,6 +18,7 @@ __all__ = ['COMMANDS', 'main']
 COMMANDS = {
     'train': 'train a model by a config',
     'test': 'test a checkpoint by a config',
+    'cache': "store the teacher's outputs, to train on them many times",
     'export': 'write the student of a checkpoint alone',
     'benchmark': 'measure the speed of losses, teachers and training steps',
     'demo': 'distill on real images in a few minutes',

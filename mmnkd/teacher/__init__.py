@@ -1,6 +1,6 @@
 """Teachers: frozen networks beside the model."""
 
-from .ensemble import TeacherEnsemble
+from .ensemble import TeacherEnsemble, make_teacher
 from .recipe import FrozenTeacher
 
-__all__ = ['FrozenTeacher', 'TeacherEnsemble']
+__all__ = ['FrozenTeacher', 'TeacherEnsemble', 'make_teacher']

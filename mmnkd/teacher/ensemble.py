@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor, nn
 
+from ..cache import CachedTeacher
 from ..functional.checks import check_positive
 from ..functional.tensors import at_least_float32
 from ..registry import construct
@@ -24,8 +26,9 @@ class TeacherEnsemble:
     ``'0.backbone.layer4'`` and ``'1.logits'``.
 
     Args:
-        teachers: Arguments of each :class:`FrozenTeacher`, and a ``weight``
-            (1 if there is none); weights are divided by their sum.
+        teachers: Arguments of each :class:`FrozenTeacher` or
+            :class:`CachedTeacher`, and a ``weight`` (1 if there is none);
+            weights are divided by their sum.
 
     Raises:
         TypeError, ValueError: A weight isn't positive, there is no teacher, or
@@ -51,7 +54,7 @@ class TeacherEnsemble:
             weight = arguments.pop('weight', 1.0)
             check_positive(f'{place}.weight', weight)
             self.weights.append(weight)
-            self.teachers.append(construct(FrozenTeacher, place, arguments))
+            self.teachers.append(make_teacher(place, arguments))
 
     def __deepcopy__(self, memo: dict) -> TeacherEnsemble:
         return self  # as one teacher does
@@ -82,10 +85,20 @@ class TeacherEnsemble:
         return lambda images, taps: self._answers(built, images, taps)
 
     def __call__(
-        self, images: Tensor, taps: Collection[str] = ('logits',)
+        self,
+        images: Tensor,
+        taps: Collection[str] = ('logits',),
+        samples: Optional[Sequence[Any]] = None,
     ) -> dict[str, Any]:
-        """Answer for the student's images, see :class:`Teacher`."""
-        return self._answers(dict(enumerate(self.teachers)), images, taps)
+        """Answer for the student's images, see :class:`Teacher`.
+
+        `samples` are for stored teachers.
+        """
+        asked = {
+            number: partial(teacher, samples=samples)
+            for number, teacher in enumerate(self.teachers)
+        }
+        return self._answers(asked, images, taps)
 
     def _answers(
         self,
@@ -141,3 +154,16 @@ class TeacherEnsemble:
             for weight, x in zip(self.weights, logits)
         ]
         return torch.stack(weighted).logsumexp(dim=0)
+
+
+def make_teacher(
+    place: str, arguments: Mapping[str, Any]
+) -> Union[FrozenTeacher, CachedTeacher]:
+    """Return a live teacher, or where there is a `cache` a stored one.
+
+    Args:
+        place: Where the arguments are in the config, for errors.
+        arguments: Of the teacher.
+    """
+    kind = CachedTeacher if 'cache' in arguments else FrozenTeacher
+    return construct(kind, place, arguments)

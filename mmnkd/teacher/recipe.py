@@ -18,12 +18,14 @@ from mmpretrain.models import HuggingFaceClassifier, TimmClassifier
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from ..cache.fingerprint import digest, weights_hash
 from ..checkpoint import load_strictly, read_state_dict
 from .images import Format, ImageAdapter, height_and_width
 from .source import find_weights, read_source
 from .teacher import Teacher
 
 _NOT_GIVEN: Any = object()
+_OPTIONS = ('logits_tap', 'mode', 'input_size', 'class_indices')
 _DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
@@ -163,12 +165,29 @@ class FrozenTeacher:
         return self._assemble(student_preprocessor, taps, load=False)
 
     def __call__(
-        self, images: Tensor, taps: Collection[str] = ('logits',)
+        self,
+        images: Tensor,
+        taps: Collection[str] = ('logits',),
+        samples: Optional[Sequence[Any]] = None,
     ) -> dict[str, Any]:
-        """Answer for the student's images, see :class:`Teacher`."""
+        """Answer for the student's images, see :class:`Teacher`.
+
+        `samples` are for stored teachers, and not used.
+        """
         if self._built is None:
             raise RuntimeError('Expected `build()` before the first images.')
         return self._built(images, taps)
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return hashes of the built network's config and weights."""
+        assert self.network is not None
+        config = dict(read_source(self.model).config)
+        options = {k: getattr(self, k) for k in _OPTIONS}
+        options['dtype'] = self.speedup['dtype']
+        return {
+            'config': digest([config, options]),
+            'weights': weights_hash(self.network),
+        }
 
     def __repr__(self) -> str:
         built = '' if self._built else ', not built yet'

@@ -1,0 +1,214 @@
+"""What a stored teacher refuses, before the first step is taken."""
+
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from tiny import build, resnet
+from views import CROP, cache, live_model, train, write_config
+
+from mmnkd.cache import CachedTeacher
+from mmnkd.cache.store import Manifest
+
+MIXUP = {'augments': {'type': 'Mixup', 'alpha': 0.2}}
+FEATURES = {
+    'mgd': {
+        'type': 'MGDLoss',
+        'student_taps': 'backbone',
+        'teacher_taps': 'backbone',
+    }
+}
+SRRL = {
+    'srrl': {
+        'type': 'SRRLLoss',
+        'student_taps': 'backbone',
+        'teacher_taps': 'backbone',
+    }
+}
+
+
+@pytest.fixture(scope='module')
+def dense(tmp_path_factory):
+    return cache(tmp_path_factory.mktemp('dense'))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (
+            {'train_dataloader.dataset.seed': 4},
+            'drawn otherwise: seed 4 instead of 0',
+        ),
+        (
+            {'train_dataloader.dataset.dataset.indices': 30},
+            'count 30 instead of 40; samples .* instead of',
+        ),
+        (
+            {
+                'train_dataloader.dataset.dataset.pipeline': [
+                    {**CROP, 'padding': 1},
+                    {'type': 'PackInputs'},
+                ]
+            },
+            'drawn otherwise: pipeline .* or run `mmnkd cache` for these',
+        ),
+        (
+            {'train_dataloader.dataset.dataset.metainfo': {'classes': 'ab'}},
+            'drawn otherwise: classes',
+        ),
+        (
+            {'train_cfg.max_epochs': 3},
+            'Expected 3 epochs in .* but it has 2. Store more',
+        ),
+        (
+            {'train_dataloader.dataset.epochs': 3, 'train_cfg.max_epochs': 4},
+            'Expected 3 epochs in .*dataset.epochs=2',
+        ),
+        (
+            {'model.train_cfg': MIXUP},
+            'Mixup mix the images of a batch after the data set',
+        ),
+        ({'model.teacher.weights': 'aa'}, "weights have the hash 'aa'"),
+        ({'model.head.num_classes': 9}, 'student has 9 and the teacher 10'),
+        ({'model.distill_losses': FEATURES}, "alone .* read .'backbone'"),
+        ({'model.distill_losses': SRRL}, 'Features and heads are not stored'),
+    ],
+)
+def test_what_differs_is_named_before_the_first_step(
+    dense, tmp_path, changes, message
+):
+    steps = []
+
+    with pytest.raises(ValueError, match=message):
+        train(dense, tmp_path, [_Steps(steps)], **changes)
+    assert not steps
+
+
+class _Steps(Hook):
+    def __init__(self, steps):
+        self.steps = steps
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        self.steps.append(runner.iter)
+
+
+def test_a_data_set_without_replay_is_refused(dense, tmp_path):
+    config = Config.fromfile(dense)
+    base = Config.fromfile(dense.parents[1] / 'distilled.py')
+    config.train_dataloader = base.train_dataloader
+    config.dump(tmp_path / 'plain.py')
+    with pytest.raises(ValueError, match='Train on a ReplayedDataset'):
+        train(tmp_path / 'plain.py', tmp_path)
+
+
+def test_a_runner_without_the_seed_hook_is_refused(dense, tmp_path):
+    config = Config.fromfile(dense)
+    config.default_hooks.sampler_seed = None
+    config.dump(tmp_path / 'plain.py')
+    with pytest.raises(RuntimeError, match='Leave `sampler_seed` in'):
+        train(tmp_path / 'plain.py', tmp_path)
+
+
+def test_a_store_that_is_not_whole_or_broken_is_refused(tmp_path):
+    folder = cache(tmp_path).parent
+    path = folder / 'manifest.json'
+    content = json.loads(path.read_text())
+    (last,) = list(content['blocks'])[-1:]
+    short = {k: v for k, v in content['blocks'].items() if k != last}
+    path.write_text(json.dumps({**content, 'blocks': short}))
+    with pytest.raises(ValueError, match='has 1 of 2 blocks. Run the same'):
+        CachedTeacher(folder).build(torch.nn.Identity())
+    path.write_text(json.dumps(content))
+    block = folder / last
+    block.write_bytes(block.read_bytes()[:-1] + b'x')
+    with pytest.raises(ValueError, match='its checksum is wrong'):
+        CachedTeacher(folder).build(torch.nn.Identity())
+
+
+def test_other_versions_are_told(dense, monkeypatch, log_text):
+    monkeypatch.setattr(
+        'mmnkd.cache.reader.library_versions', lambda: {'numpy': '0.1'}
+    )
+    CachedTeacher(dense.parent).build(torch.nn.Identity())
+    assert 'now 0.1. Views are the same only if' in log_text()
+
+
+def test_arguments_of_a_cached_teacher_are_checked():
+    config = {**resnet(), 'type': 'DistilledClassifier'}
+    config['distill_losses'] = {'nkd': {'type': 'NKDLoss'}}
+    with pytest.raises(TypeError, match='teacher.cache` to be a folder'):
+        build({**config, 'teacher': {'cache': 3}})
+    with pytest.raises(TypeError, match="Nearest: 'weights'"):
+        build({**config, 'teacher': {'cache': 'a', 'weihgts': 'b'}})
+
+
+@pytest.mark.parametrize(
+    ('keys', 'options', 'message'),
+    [
+        ({'losses': FEATURES}, (), 'losses that read the logits alone'),
+        ({'mode': 'train'}, (), "mode 'eval', but got 'train'"),
+        ({}, ('--topk', '10'), '--topk from 1 to 9'),
+        ({}, ('--topk', '0'), '--topk from 1 to 9'),
+        ({}, ('--epochs', '1'), 'Add --wrap to see'),
+    ],
+)
+def test_the_command_refuses_before_it_costs_time(
+    tmp_path, keys, options, message
+):
+    config = write_config(tmp_path, live_model(tmp_path, **keys))
+    with pytest.raises(ValueError, match=message):
+        cache(tmp_path, *options, config=config)
+    assert not (tmp_path / 'store').exists()
+
+
+def test_the_command_refuses_mixing_and_samplers_and_plain_models(tmp_path):
+    mixed = {**live_model(tmp_path), 'train_cfg': MIXUP}
+    with pytest.raises(ValueError, match='Mixup mix the images'):
+        cache(tmp_path, config=write_config(tmp_path, mixed))
+    with pytest.raises(ValueError, match='has none to store'):
+        cache(tmp_path, config=write_config(tmp_path, resnet()))
+    path = write_config(tmp_path)
+    config = Config.fromfile(path)
+    config.train_dataloader.sampler.type = 'RepeatAugSampler'
+    config.dump(path)
+    with pytest.raises(ValueError, match='RepeatAugSampler draws it several'):
+        cache(tmp_path, config=path)
+    config = Config.fromfile(write_config(tmp_path))
+    config.train_cfg = {'by_epoch': False, 'max_iters': 5}
+    config.dump(path)
+    with pytest.raises(ValueError, match='Expected --epochs, the count'):
+        cache(tmp_path, config=path)
+
+
+def test_the_command_says_sizes_and_times_beforehand(tmp_path, log_text):
+    config = cache(tmp_path, '--topk', '3')
+    text = log_text()
+    assert '2 epochs of 40 views, 3 of 10 logits each, 12 bytes a' in text
+    assert '0 of 2 blocks are there; the rest takes about' in text
+    assert f'Train by: mmnkd train {config}' in text
+    assert '--topk 3' in config.read_text()
+    cache(tmp_path, '--topk', '3')
+    assert '2 of 2 blocks are there' in log_text()
+    assert Manifest.load(tmp_path / 'store').topk == 3
+
+
+def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
+    path = write_config(tmp_path)
+    config = Config.fromfile(path)
+    data = config.train_dataloader
+    data.dataset = {
+        'type': 'ReplayedDataset',
+        'seed': 3,
+        'dataset': data.dataset,
+    }
+    data.sampler = {'type': 'ReplayedSampler', 'sampler': data.sampler}
+    config.dump(path)
+    train(path, tmp_path / 'live')
+    cached = cache(tmp_path, config=path)
+    assert 'train_dataloader' not in cached.read_text()
+    assert Manifest.load(cached.parent).views['seed'] == '3'
+    train(cached, tmp_path / 'cached')
+    with pytest.raises(ValueError, match='what the config has is stored'):
+        cache(tmp_path, config=cached)
