@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from .checks import is_compiling
-from .tensors import lowest
 
-__all__ = ['Block', 'closed_or_plain', 'compare_others']
+__all__ = ['Block', 'closed_or_plain']
 
 # Elements of a block for each thread: with fewer the calls count, with more
 # the block leaves the cache (`mmnkd benchmark losses`).
@@ -236,25 +235,3 @@ def _in_blocks(
     if apart:
         return [(target_term, target), (others_term, others)]
     return [(target_term + others_term, others)]
-
-
-def compare_others(
-    logits: Tensor, index: Tensor, temperature: float, out: Tensor
-) -> Tensor:
-    """Write the logits less the largest but the target's, which has no share.
-
-    Args:
-        logits: (n, C) logits.
-        index: (n, 1) target classes.
-        temperature: What the result can be divided by and stay finite.
-        out: (n, C), gets the result.
-
-    Returns:
-        The target's logit less the same number, (n, 1).
-    """
-    low = lowest(out, temperature)
-    torch.clamp(logits.to(out.dtype), min=low, out=out)
-    own = out.gather(1, index)
-    largest = out.scatter_(1, index, low).amax(dim=1, keepdim=True)
-    out.sub_(largest)
-    return own - largest

@@ -12,8 +12,9 @@ from .checks import (
     check_positive,
     check_target,
 )
-from .closed_form import Block, closed_or_plain, compare_others
+from .closed_form import Block, closed_or_plain
 from .tensors import (
+    compare_others,
     drop,
     finite,
     kl_divergence,

@@ -12,9 +12,11 @@ from .checks import (
     check_positive,
     check_target,
 )
-from .closed_form import Block, closed_or_plain, compare_others
+from .closed_form import Block, closed_or_plain
 from .tensors import (
+    compare_others,
     drop,
+    exp_of_others,
     finite,
     reduce_loss,
     student_and_teacher,
@@ -159,11 +161,10 @@ def _closed_terms(
 ) -> tuple[Tensor, ...]:
     student, teacher, index, _, t, s, others = block
     x = others  # until its gradient is written
-    t_own = compare_others(teacher, index, temperature, out=x)
-    t_sum = torch.exp(x, out=t).sum(dim=1, keepdim=True)
-    t_t = 1 / (1 + t_sum * torch.exp(-t_own))
+    t_own, t_sum = exp_of_others(teacher, index, 1, x, t)
+    t_t = t_own / (t_own + t_sum)
     if temperature != 1:
-        t_sum = torch.exp(x.div_(temperature), out=t).sum(dim=1, keepdim=True)
+        _, t_sum = exp_of_others(teacher, index, temperature, x, t)
 
     s_own = compare_others(student, index, temperature, out=x)
     s_sum = torch.exp(x, out=s).sum(dim=1, keepdim=True)

@@ -10,7 +10,9 @@ from .checks import check_reduction
 
 __all__ = [
     'at_least_float32',
+    'compare_others',
     'drop',
+    'exp_of_others',
     'finite',
     'kl_divergence',
     'labels_of',
@@ -88,6 +90,60 @@ def log_binary(logits: Tensor, index: Tensor) -> Tensor:
     others = drop(logits, index).logsumexp(dim=1, keepdim=True)
     pair = torch.cat([logits.gather(1, index), others], dim=1)
     return F.log_softmax(pair, dim=1)
+
+
+def compare_others(
+    logits: Tensor, index: Tensor, temperature: float, out: Tensor
+) -> Tensor:
+    """Write the logits less the largest but the target's, which has no share.
+
+    Args:
+        logits: (n, C) logits.
+        index: (n, 1) target classes.
+        temperature: What the result can be divided by and stay finite.
+        out: (n, C), gets the result.
+
+    Returns:
+        The target's logit less the same number, (n, 1).
+    """
+    low = lowest(out, temperature)
+    torch.clamp(logits.to(out.dtype), min=low, out=out)
+    own = out.gather(1, index)
+    largest = out.scatter_(1, index, low).amax(dim=1, keepdim=True)
+    out.sub_(largest)
+    return own - largest
+
+
+def exp_of_others(
+    logits: Tensor, index: Tensor, temperature: float, x: Tensor, out: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Write the exponentials of all logits but the target's, which gets 0.
+
+    Args:
+        logits: (n, C) logits.
+        index: (n, 1) target classes.
+        temperature: Divides the logits.
+        x: (n, C) scratch memory.
+        out: (n, C), gets the exponentials, in each row times some number.
+
+    Returns:
+        The target's exponential times the same, and the sum of the others,
+        both (n, 1).
+    """
+    logits = logits.to(out.dtype)
+    # Without the pass for the maximum, where the range allows it. One class
+    # alone has a share of exactly 1 by its difference to the maximum only.
+    if logits.is_cpu and logits.shape[1] > 2:
+        if temperature != 1:
+            torch.div(logits, temperature, out=x)
+        torch.exp(logits if temperature == 1 else x, out=out)
+        own = out.gather(1, index)
+        total = out.scatter_(1, index, 0.0).sum(dim=1, keepdim=True)
+        if total.amin() > 1e-20 and (own + total).amax() < 1e30:
+            return own, total
+    own = compare_others(logits, index, temperature, out=x) / temperature
+    torch.exp(x.div_(temperature), out=out)
+    return torch.exp(own.clamp(max=80)), out.sum(dim=1, keepdim=True)
 
 
 def kl_divergence(log_s: Tensor, log_t: Tensor) -> Tensor:
