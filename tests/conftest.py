@@ -10,6 +10,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 import pytest
 from mmengine.logging import MMLogger
 
+# What tests import holds no tests, and is imported once.
+collect_ignore = [
+    path.name
+    for path in Path(__file__).parent.glob('*.py')
+    if not path.name.startswith('test_')
+]
+
 
 @pytest.fixture
 def log_text(tmp_path):

@@ -278,7 +278,9 @@ def test_samples_without_labels_are_an_error():
     model = tiny.build(tiny.distilled(losses=TF))
     model.head.loss = lambda feats, samples: {'loss': model.head(feats).sum()}
     images, _ = tiny.batch()
-    with pytest.raises(TypeError, match='target` to be a dense tensor.*NoneType'):
+    with pytest.raises(
+        TypeError, match='target` to be a dense tensor.*NoneType'
+    ):
         model.loss(images, [DataSample()] * 6)
 
 
