@@ -110,16 +110,15 @@ def test_a_folded_network_puts_out_the_same(model, size, left, log_text):
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_low_precision_gives_float32_close_to_the_plain_outputs(dtype):
     network = randomize(tiny.build(tiny.resnet(8)))
-    taps = {'backbone.layer2': 'backbone.layer2', 'head': 'head'}
-    taps['backbone'] = 'backbone'  # puts out a tuple
+    taps = {tap: tap for tap in ('backbone', 'backbone.layer2', 'head')}
     forward = fast(network, images(), taps, dtype=dtype)
     assert forward.dtype == dtype
     _, outputs = forward(images(), taps)
     expected = network(images())
     assert not torch.allclose(outputs['head'], expected, 1e-5, 1e-5)
     torch.testing.assert_close(outputs['head'], expected, rtol=0.1, atol=0.1)
-    assert outputs['backbone.layer2'].dtype == torch.float32
-    assert outputs['backbone'][0].dtype == torch.float32
+    features = outputs['backbone.layer2'], *outputs['backbone']  # a tuple
+    assert all(feature.dtype == torch.float32 for feature in features)
 
 
 @pytest.fixture
@@ -289,10 +288,9 @@ def test_the_first_batch_takes_no_random_numbers_of_the_student():
 
 def test_in_train_mode_nothing_is_folded_or_compared(log_text):
     teacher = built(mode='train')
-    statistics = teacher.network.backbone.norm1.num_batches_tracked
     for _ in range(2):
         teacher(images())
-    assert statistics == 2
+    assert teacher.network.backbone.norm1.num_batches_tracked == 2
     assert 'Teacher: ' not in log_text()
 
 
