@@ -159,24 +159,22 @@ class CachedTeacher:
 
     def _look_up(self, views: Sequence[tuple[int, int]]) -> Tensor:
         """Return (N, length) rows."""
-        size = self._manifest.block_size
-        first = self._row_of(*views[0])
-        rows = np.empty((len(views), *first.shape), first.dtype)
         epochs = {epoch for epoch, _ in views}
-        if any(block.epoch not in epochs for block in self._blocks):
-            self._blocks = {
-                k: v for k, v in self._blocks.items() if k.epoch in epochs
-            }
-        blocks = self._blocks
-        for place, (epoch, index) in enumerate(views):
-            block = blocks.get(Block(epoch, index // size))
-            if block is None:
-                rows[place] = self._row_of(epoch, index)
-            else:
-                rows[place] = block[index % size]
-        return torch.from_numpy(rows)
+        for block in [b for b in self._blocks if b.epoch not in epochs]:
+            del self._blocks[block]  # of a pass that is over
+        rows = [self._row_of(epoch, index) for epoch, index in views]
+        return torch.from_numpy(np.stack(rows))
 
     def _row_of(self, epoch: int, index: int) -> np.ndarray:
+        number, place = divmod(index, self._manifest.block_size)
+        block = Block(epoch, number)
+        if block not in self._blocks:
+            self._expect(epoch, index)
+            mapped = open_block(self.folder, block, self._manifest)
+            self._blocks[block] = mapped.numpy()
+        return self._blocks[block][place]
+
+    def _expect(self, epoch: int, index: int) -> None:
         manifest = self._manifest
         if epoch >= manifest.epochs or index >= manifest.count:
             raise ValueError(
@@ -185,11 +183,6 @@ class CachedTeacher:
                 f'got sample {index} of epoch {epoch} (from 0). '
                 + _too_few_epochs(manifest.epochs)
             )
-        block = Block(epoch, index // manifest.block_size)
-        if block not in self._blocks:
-            mapped = open_block(self.folder, block, manifest)
-            self._blocks[block] = mapped.numpy()
-        return self._blocks[block][index % manifest.block_size]
 
     def _check_views(self, samples: Any, count: int) -> None:
         """Expect samples drawn as the stored ones; once, enough epochs."""
