@@ -1,6 +1,7 @@
 """Commands of the project, run as a user runs them."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,11 @@ ENVIRONMENT = {
     'PYTHONWARNINGS': 'ignore',
     'COLUMNS': '200',
 }
+
+
+def listen_to_interrupts():
+    """Undo what a shell does to its background jobs: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(*command, code=0):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from command import ENVIRONMENT, MMNKD, ROOT, run
+from command import ENVIRONMENT, MMNKD, ROOT, listen_to_interrupts, run
 
 from mmnkd.cli import main
 
@@ -94,6 +94,7 @@ def test_demo_stops_when_it_is_interrupted(tmp_path):
             stdout=file,
             stderr=file,
             start_new_session=True,
+            preexec_fn=listen_to_interrupts,
         )
         while not (tmp_path / 'baseline_wide_1xb64_digits').exists():
             assert process.poll() is None, printed.read_text()

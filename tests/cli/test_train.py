@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from command import ENVIRONMENT, MMNKD, ROOT, run, train
+from command import ENVIRONMENT, MMNKD, ROOT, listen_to_interrupts, run, train
 from mmengine.config import Config
 
 from mmnkd.cli import main
@@ -29,7 +29,12 @@ def stop_after_first_epoch(work_dir, number):
     printed = work_dir / 'printed.txt'
     with open(printed, 'w') as file:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=ENVIRONMENT, stdout=file, stderr=file
+            command,
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            stdout=file,
+            stderr=file,
+            preexec_fn=listen_to_interrupts,
         )
         while not (work_dir / 'last_checkpoint').exists():
             assert process.poll() is None, printed.read_text()
