@@ -68,7 +68,7 @@ def test_modules_are_the_functions_times_their_weight(name, reduction):
     assert not module.state_dict()
 
 
-@pytest.mark.parametrize('name', set(NEWER) - {'HardLabelLoss'})
+@pytest.mark.parametrize('name', sorted({*NEWER} - {'HardLabelLoss'}))
 def test_logits_can_be_standardized_first(name):
     function, takes_target, settings = NEWER[name]
     module = MODELS.build({'type': name, **settings, 'standardize': True})
