@@ -19,9 +19,8 @@ $(READY): $(wildcard requirements/*.txt) pyproject.toml setup.py
 	$(BIN)/pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The stack's warnings about itself would bury what the demo says.
 demo: $(READY)
-	PYTHONWARNINGS=ignore $(BIN)/python tools/demo.py
+	$(BIN)/mmnkd demo
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile

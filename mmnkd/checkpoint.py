@@ -24,14 +24,6 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 
-__all__ = [
-    'allow_mmengine_checkpoints',
-    'check_file',
-    'export_student',
-    'load_strictly',
-    'read_state_dict',
-]
-
 _STATISTICS = ('min', 'max', 'current', 'mean')
 _HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.pth$')
 
@@ -126,11 +118,7 @@ def export_student(source: str, target: Union[str, os.PathLike]) -> None:
 
 
 def check_file(kind: str, name: str) -> None:
-    """Expect a file. A relative path starts at the current folder.
-
-    Raises:
-        FileNotFoundError: There is none; where it was looked for.
-    """
+    """Expect a file. A relative path starts at the current folder."""
     path = Path(name).expanduser()
     if not path.is_file():
         place = '' if path.is_absolute() else f' from {os.getcwd()!r}'
@@ -154,6 +142,8 @@ def load_strictly(
         missing = [name for name in missing if name not in weights]
         problems = {'missing': missing, 'unexpected': unexpected}
     except RuntimeError as error:  # a line for each shape that differs
+        if not str(error).startswith('Error(s) in loading state_dict'):
+            raise  # a model's own hook did
         lines = str(error).splitlines()[1:]
         problems = {'shapes': [line.strip().rstrip('.') for line in lines]}
     listed = [

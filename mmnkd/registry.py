@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
+import io
 import re
-from collections.abc import Callable, Mapping
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-__all__ = ['check_stack', 'construct', 'nearest_argument', 'register']
-
 PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
+FOLDERS = ('backbones', 'cache', 'classifier', 'datasets', 'heads', 'losses')
 INSTALL = 'pip install "mmnkd[openmmlab]"'
 
 
 def register() -> None:
-    """Put mmnkd's classes into mmengine's registries.
+    """Put mmnkd's classes into mmengine's registries."""
+    with quiet_in_command():
+        check_stack()  # before the imports below can fail with a riddle
+        for folder in FOLDERS:
+            importlib.import_module(f'.{folder}', __package__)
+        checkpoint = importlib.import_module('.checkpoint', __package__)
+        checkpoint.allow_mmengine_checkpoints()
 
-    Raises:
-        ImportError: As :func:`check_stack`.
-    """
-    check_stack()  # before the imports below can fail with a riddle
-    folders = ('backbones', 'cache', 'classifier', 'datasets', 'losses')
-    for folder in folders:
-        importlib.import_module(f'.{folder}', __package__)
-    checkpoint = importlib.import_module('.checkpoint', __package__)
-    checkpoint.allow_mmengine_checkpoints()
+
+@contextlib.contextmanager
+def quiet_in_command() -> Iterator[None]:
+    """Drop what the stack says at import, in the command ``mmnkd`` alone."""
+    program = Path(sys.argv[0])
+    is_command = program.stem == 'mmnkd' or (
+        program.parts[-2:] == ('mmnkd', '__main__.py')
+    )
+    if program.name == '-m':  # while the package of a module is imported
+        is_command = 'mmnkd' in getattr(sys, 'orig_argv', ())
+    if not is_command:
+        yield
+        return
+    aside = contextlib.redirect_stdout(io.StringIO())
+    with warnings.catch_warnings(), aside:
+        warnings.simplefilter('ignore')
+        yield
 
 
 def check_stack() -> None:
@@ -74,16 +92,7 @@ def check_stack() -> None:
 
 
 def construct(kind: Callable, place: str, arguments: Mapping) -> Any:
-    """Call a class with arguments from a config.
-
-    Args:
-        kind: The class, or another function that makes an object.
-        place: Where the arguments are in the config, for errors.
-        arguments: By name.
-
-    Raises:
-        TypeError, ValueError: Those of the class, with the place.
-    """
+    """Call a class with arguments from a config; name the place in errors."""
     try:
         return kind(**arguments)
     except TypeError as error:
@@ -94,12 +103,7 @@ def construct(kind: Callable, place: str, arguments: Mapping) -> Any:
 
 
 def nearest_argument(kind: Any, error: TypeError) -> str:
-    """Return a sentence on what an unknown argument may have been meant for.
-
-    Args:
-        kind: The class that was called.
-        error: What Python raised.
-    """
+    """Say what an unknown argument of a class may have been meant for."""
     unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if unknown is None:
         return ''

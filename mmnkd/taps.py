@@ -15,17 +15,6 @@ from typing import Any, Union
 import torch
 from torch import Tensor, nn
 
-__all__ = [
-    'TapError',
-    'as_logits',
-    'check_taps',
-    'describe',
-    'pick',
-    'recorded',
-    'tap_advice',
-    'tap_names',
-]
-
 
 class TapError(RuntimeError):
     """Say that a forward did not put out what a tap names."""
@@ -62,11 +51,7 @@ def pick(taps: TapNames, outputs: Mapping[str, Any]) -> Any:
 
 
 def check_taps(model: nn.Module, names: Iterable[str], owner: str) -> None:
-    """Make sure that every name is a sub-module or a parameter.
-
-    Raises:
-        ValueError: With the nearest names that there are.
-    """
+    """Expect names of sub-modules and parameters; tell the nearest."""
     modules = [name for name, _ in model.named_modules() if name]
     parameters = [name for name, _ in model.named_parameters()]
     for name in names:
@@ -165,8 +150,11 @@ def _check_recorded(
 
 def _versions(output: Any) -> list[int]:
     """Return how often each tensor of an output was written to."""
-    if isinstance(output, Tensor):  # one of inference mode has no count
-        return [] if output.is_inference() else [output._version]
+    if isinstance(output, Tensor):
+        try:
+            return [output._version]
+        except RuntimeError:  # one of inference mode has no count
+            return []  # (is_inference() would break a compiled graph)
     if isinstance(output, Mapping):
         output = list(output.values())
     if isinstance(output, (tuple, list)):
@@ -181,10 +169,7 @@ def as_logits(output: Any, model: nn.Module, tap: str, option: str) -> Tensor:
         output: A tensor, or an output of transformers with ``logits``.
         model: The network.
         tap: Name of the sub-module that put it out, '' for the whole network.
-        option: The config key that names another one.
-
-    Raises:
-        ValueError: What came instead, and which tap to name.
+        option: The config key that names another one, for the error.
     """
     logits = getattr(output, 'logits', output)
     if isinstance(logits, Tensor) and logits.ndim == 2:

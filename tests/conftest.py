@@ -10,17 +10,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 import pytest
 from mmengine.logging import MMLogger
 
-from mmnkd.functional import plain_forms
-
-
-@pytest.fixture(params=['fused', 'plain'])
-def each_form(request):
-    """Run a test of the losses twice: fast, and in the plain form."""
-    if request.param == 'fused':
-        yield
-    else:
-        with plain_forms():
-            yield
+# What tests import holds no tests, and is imported once.
+collect_ignore = [
+    path.name
+    for path in Path(__file__).parent.glob('*.py')
+    if not path.name.startswith('test_')
+]
 
 
 @pytest.fixture
@@ -30,3 +25,22 @@ def log_text(tmp_path):
     name = f'log_{tmp_path.name}'
     MMLogger.get_instance(name, logger_name=name, log_file=str(file))
     return file.read_text
+
+
+@pytest.fixture
+def hugging_face(tmp_path):
+    """Make the folder of a tiny transformers model: its config, no weights."""
+    transformers = pytest.importorskip('transformers')
+    transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=32,
+        patch_size=16,
+        num_labels=10,
+    ).save_pretrained(tmp_path / 'vit')
+    return {
+        'type': 'HuggingFaceClassifier',
+        'model_name': str(tmp_path / 'vit'),
+    }

@@ -1,4 +1,7 @@
-"""Random logits and labels, and the losses with a teacher to try on them."""
+"""Random logits and labels, and the losses on logits to try on them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import reference
@@ -10,8 +13,11 @@ from mmnkd.functional import (
     dkd_loss,
     kd_loss,
     nkd_loss,
+    tf_nkd_loss,
+    uskd_loss,
     wsld_loss,
 )
+from mmnkd.functional.closed_form import _forms
 
 SHAPES = [(5, 7), (1, 2), (3, 2), (1, 11), (4, 1000)]
 
@@ -42,26 +48,74 @@ def mixed(shape, seed=7):
 TARGETS = pytest.mark.parametrize('make_target', [hard, mixed])
 
 
-WITH_TEACHER = {  # the loss, its oracle, whether both take a target, settings
-    'nkd': (nkd_loss, reference.nkd, True, {'temperature': 3, 'gamma': 3.5}),
-    'nkd at 1': (
-        nkd_loss,
-        reference.nkd,
-        True,
-        {'temperature': 1, 'gamma': 1},
+class Loss(NamedTuple):
+    """A loss and its oracle, both called with all there may be."""
+
+    function: Callable
+    oracle: Callable
+    takes: tuple  # which of student's, teacher's or weak logits and target
+    settings: dict
+
+    def __call__(self, *inputs, **kwargs):
+        taken = [inputs[position] for position in self.takes]
+        return self.function(*taken, **self.settings, **kwargs)
+
+    def in_loops(self, *inputs):
+        taken = [inputs[position].tolist() for position in self.takes]
+        return self.oracle(*taken, **self.settings)
+
+    def closed(self):
+        """Take the closed form, which few logits don't by themselves."""
+        return self._replace(function=_forms('closed')(self.function))
+
+    def plain(self):
+        return self._replace(function=_forms('plain')(self.function))
+
+
+ST, SY, STY = (0, 1), (0, 2), (0, 1, 2)
+WITH_TEACHER = {
+    'nkd': Loss(
+        nkd_loss, reference.nkd, STY, {'temperature': 3, 'gamma': 3.5}
     ),
-    'kd': (kd_loss, reference.kd, False, {'temperature': 4}),
-    'dkd': (
+    'nkd at 1': Loss(
+        nkd_loss, reference.nkd, STY, {'temperature': 1, 'gamma': 1}
+    ),
+    'kd': Loss(kd_loss, reference.kd, ST, {'temperature': 4}),
+    'dkd': Loss(
         dkd_loss,
         reference.dkd,
-        True,
+        STY,
         {'temperature': 4, 'alpha': 0.5, 'beta': 8},
     ),
-    'wsld': (wsld_loss, reference.wsld, True, {'temperature': 2}),
-    'dist': (
+    'wsld': Loss(wsld_loss, reference.wsld, STY, {'temperature': 2}),
+    'dist': Loss(
         dist_loss,
         reference.dist,
-        False,
+        ST,
         {'temperature': 2, 'beta': 2, 'gamma': 3},
     ),
 }
+CLOSED = {
+    f'{name}, closed': WITH_TEACHER[name].closed()
+    for name in ('nkd', 'nkd at 1', 'dkd')
+}
+WITH_TEACHER.update(CLOSED)
+LOSSES = {
+    **WITH_TEACHER,
+    'tf_nkd': Loss(tf_nkd_loss, reference.tf_nkd, SY, {}),
+    'uskd': Loss(
+        uskd_loss, reference.uskd, STY, {'alpha': 0.5, 'beta': 0.3, 'mu': 0.2}
+    ),
+}
+
+
+def each(losses):
+    """Run a test once for each of the losses."""
+    return pytest.mark.parametrize('loss', losses.values(), ids=losses.keys())
+
+
+def gradient_of(loss, student, *inputs, **kwargs):
+    """Return the gradient of the sum of a loss."""
+    leaf = student.detach().clone().requires_grad_()
+    loss(leaf, *inputs, **kwargs).sum().backward()
+    return leaf.grad

@@ -5,6 +5,7 @@ import http.server
 import pickle
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +15,8 @@ import tiny
 import torch
 from mmengine.logging import HistoryBuffer
 
-import mmnkd  # noqa: F401
-from mmnkd.checkpoint import _statistic, read_state_dict
+from mmnkd import checkpoint
+from mmnkd.checkpoint import _statistic, export_student, read_state_dict
 
 
 class Malicious:
@@ -44,7 +45,7 @@ def test_a_malicious_pickle_is_refused(tmp_path, disguise):
     torch.save({'state_dict': {}, 'extra': payload}, path)
     with pytest.raises(pickle.UnpicklingError):
         torch.load(path)
-    with pytest.raises(ValueError, match='could run code.*Unsupported'):
+    with pytest.raises(ValueError, match='Unsupported.*could run code'):
         read_state_dict(str(path))
     assert not mark.exists()
     with zipfile.ZipFile(path) as archive:  # the file's attack is real
@@ -81,22 +82,16 @@ def save(path, **extra):
     return weights
 
 
-def same(actual, expected):
-    return list(actual) == list(expected) and all(
-        torch.equal(actual[k], expected[k]) for k in expected
-    )
-
-
 def test_weights_are_read_from_what_a_runner_saves(tmp_path):
     run = tiny.train(tiny.resnet(), tmp_path)
     weights = read_state_dict(str(tmp_path / 'epoch_1.pth'))
-    assert same(weights, run.model.state_dict())
+    assert tiny.same(weights, run.model.state_dict())
 
 
 def test_weights_are_read_without_a_wrapper(tmp_path):
     weights = tiny.build(tiny.resnet()).state_dict()
     torch.save(weights, tmp_path / 'bare.pth')
-    assert same(read_state_dict(str(tmp_path / 'bare.pth')), weights)
+    assert tiny.same(read_state_dict(str(tmp_path / 'bare.pth')), weights)
 
 
 def test_names_of_ddp_and_of_losses_are_dropped(tmp_path):
@@ -104,7 +99,7 @@ def test_names_of_ddp_and_of_losses_are_dropped(tmp_path):
     saved = {f'module.{k}': v for k, v in weights.items()}
     saved['module.distill_losses.mine.weight'] = torch.ones(1)
     torch.save(saved, tmp_path / 'x.pth')
-    assert same(read_state_dict(str(tmp_path / 'x.pth')), weights)
+    assert tiny.same(read_state_dict(str(tmp_path / 'x.pth')), weights)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +128,30 @@ def test_a_broken_file_is_an_error(tmp_path):
     some = path.read_bytes()[:5000]
     for content in (b'<html>404</html>', b'hello', some, b''):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r'x.pth.*broken.*fetch it'):
+        with pytest.raises(ValueError, match=r'x.pth.*Fetch a broken'):
             read_state_dict(str(path))
+
+
+def test_an_exported_student_is_a_plain_one(tmp_path):
+    file, out = tmp_path / 'epoch_1.pth', tmp_path / 'out' / 'x.pth'
+    losses = {'mine': {'type': 'Projected'}}
+    ema = [{'type': 'EMAHook', 'momentum': 0.1}]
+    tiny.train(tiny.distilled(losses=losses), tmp_path, custom_hooks=ema)
+    saved = tiny.saved(file)
+    assert 'distill_losses.mine.project.weight' in saved['state_dict']
+    export_student(str(file), out)
+    exported = torch.load(out, weights_only=True)
+    assert set(exported) == {'state_dict', 'meta'}
+    assert exported['meta']['dataset_meta'] == saved['meta']['dataset_meta']
+    plain = tiny.build(tiny.resnet())
+    plain.load_state_dict(exported['state_dict'], strict=True)
+    for key, value in plain.state_dict().items():
+        assert torch.equal(value, saved['state_dict'][key])
+    with pytest.raises(FileExistsError, match='no file at.*x.pth'):
+        export_student(str(file), out)
+    torch.save(plain.state_dict(), tmp_path / 'bare.pth')
+    export_student(str(tmp_path / 'bare.pth'), tmp_path / 'y.pth')
+    assert set(tiny.saved(tmp_path / 'y.pth')) == {'state_dict'}
 
 
 # From a server.
@@ -165,7 +182,7 @@ def test_weights_are_downloaded_once_and_their_hash_checked(server):
     name = f'resnet-{digest[:8]}.pth'
     (folder / 'x.pth').rename(folder / name)
     for _ in range(2):
-        assert same(read_state_dict(f'{url}/{name}'), weights)
+        assert tiny.same(read_state_dict(f'{url}/{name}'), weights)
     assert len(requests) == 1
 
     (folder / 'resnet-00000000.pth').write_bytes((folder / name).read_bytes())
@@ -178,7 +195,7 @@ def test_two_urls_with_one_file_name_are_two_files(server):
     for run in ('a', 'b'):
         (folder / run).mkdir()
         weights = save(folder / run / 'epoch_1.pth')
-        assert same(read_state_dict(f'{url}/{run}/epoch_1.pth'), weights)
+        assert tiny.same(read_state_dict(f'{url}/{run}/epoch_1.pth'), weights)
 
 
 def test_a_failed_download_says_what_to_do(server):
@@ -187,10 +204,28 @@ def test_a_failed_download_says_what_to_do(server):
         read_state_dict(f'{url}/none.pth')
 
 
+def test_where_a_download_fails_no_process_waits_for_ever(server, monkeypatch):
+    # Two threads in place of the processes, and a barrier for both.
+    _, url, _ = server
+    both = threading.Barrier(2, timeout=60)
+    names = threading.local()
+    monkeypatch.setattr(checkpoint, 'barrier', both.wait)
+    monkeypatch.setattr(checkpoint, 'is_main_process', lambda: names.rank == 0)
+
+    def read(rank):
+        names.rank = rank
+        with pytest.raises(FileNotFoundError, match='404'):
+            read_state_dict(f'{url}/none.pth')
+        return rank
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(read, range(2))) == [0, 1]
+
+
 def test_a_teacher_comes_from_a_url(server):
     folder, url, _ = server
     weights = save(folder / 'teacher.pth')
     options = {'model': tiny.resnet(), 'checkpoint': f'{url}/teacher.pth'}
     model = tiny.build(tiny.distilled(teacher_options=options))
     model.init_weights()
-    assert same(model.teacher.network.state_dict(), weights)
+    assert tiny.same(model.teacher.network.state_dict(), weights)

@@ -1,8 +1,9 @@
-"""The paper's configs, run by the tools on data in the real layouts."""
+"""The paper's configs, run by the command on data in the real layouts."""
 
 import hashlib
 import json
 import pickle
+import runpy
 import sys
 import tarfile
 
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from command import ROOT, run, train
+from command import MMNKD, ROOT, run, train
 from mmpretrain.datasets import CIFAR100
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from PIL import Image
 
-from mmnkd.datasets import LocalCIFAR100, prepare_cifar100
+from mmnkd.datasets import Digits, LocalCIFAR100
 
+TOOL = ROOT / 'tools' / 'prepare_cifar100.py'
+prepare_cifar100 = runpy.run_path(str(TOOL))['prepare_cifar100']
 CLASSES = list(CIFAR100.METAINFO['classes'])
 
 
@@ -56,8 +59,7 @@ def cifar_images(tmp_path_factory):
 def cifar100(cifar_images, tmp_path_factory):
     """Turn the folder into what the configs read, by the tool."""
     root = tmp_path_factory.mktemp('cifar100')
-    tool = 'tools/prepare_cifar100.py'
-    printed = run(sys.executable, tool, cifar_images, '--out', root)
+    printed = run(sys.executable, TOOL, cifar_images, '--out', root)
     assert f'CIFAR-100 is ready in {root}' in printed
     return root
 
@@ -88,9 +90,8 @@ def check_experiment(config, work_dir, data, **more):
     assert 'resumed epoch: 1' in output
     assert 'Epoch(val) [2]' in output
     metrics = work_dir / 'metrics.json'
-    tool = [sys.executable, 'tools/test.py', config, work_dir / 'epoch_2.pth']
-    wanted = ['--out', metrics, '--out-item', 'metrics']
-    run(*tool, *where, *wanted, *options(data, 2))
+    wanted = ['--out', metrics, '--out-item', 'metrics', *options(data, 2)]
+    run(*MMNKD, 'test', config, work_dir / 'epoch_2.pth', *where, *wanted)
     assert 0 <= json.loads(metrics.read_text())['accuracy/top1'] <= 100
     weights = tiny.saved(work_dir / 'epoch_2.pth')['state_dict']
     assert not [name for name in weights if 'teacher' in name]
@@ -136,7 +137,6 @@ def test_prepared_files_have_the_official_layout(cifar100):
 def test_the_official_archive_is_checked_and_unpacked(
     cifar100, tmp_path, monkeypatch
 ):
-
     archive = tmp_path / 'cifar-100-python.tar.gz'
     with tarfile.open(archive, 'w:gz') as files:
         files.add(cifar100 / 'cifar-100-python', 'cifar-100-python')
@@ -165,6 +165,42 @@ def test_a_source_of_the_wrong_form_is_refused(cifar_images, tmp_path):
     (tmp_path / 'train' / 'apple').rename(tmp_path / 'train' / 'apples')
     with pytest.raises(ValueError, match=r"\['apple'\] are missing.*apples"):
         prepare_cifar100(tmp_path, tmp_path)
-    tool = ROOT / 'tools' / 'prepare_cifar100.py'
-    printed = run(sys.executable, tool, tmp_path / 'none', code=1)
+    printed = run(sys.executable, TOOL, tmp_path / 'none', code=1)
     assert 'Expected an archive or a folder' in printed
+
+
+# The digits.
+
+
+def test_digits_are_split_by_class_and_disjoint():
+    splits = {name: Digits(split=name) for name in ('train', 'test')}
+    data = {
+        name: [split.get_data_info(i) for i in range(len(split))]
+        for name, split in splits.items()
+    }
+    assert {name: len(rows) for name, rows in data.items()} == {
+        'train': 1201,
+        'test': 596,
+    }
+    for label in range(10):
+        counts = {
+            name: sum(row['gt_label'] == label for row in rows)
+            for name, rows in data.items()
+        }
+        assert abs(counts['train'] - 2 * counts['test']) <= 2
+    seen = {row['img'].tobytes() for row in data['train']}
+    assert not seen & {row['img'].tobytes() for row in data['test']}
+    image = data['train'][0]['img']
+    assert (image.shape, image.dtype.name) == ((8, 8, 3), 'uint8')
+    assert max(row['img'].max() for row in data['train']) == 255
+
+
+def test_digits_refuse_another_split():
+    with pytest.raises(ValueError, match="'train' or 'test', but got 'val'"):
+        Digits(split='val')
+
+
+def test_digits_say_how_to_get_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'sklearn.datasets', None)
+    with pytest.raises(ImportError, match=r'pip install "mmnkd\[demo\]"'):
+        Digits(split='train')

@@ -1,4 +1,8 @@
-"""The design's invariants, one test or more each, named by its sentence."""
+"""The design's invariants, one test or more each, named by its sentence.
+
+1 to 5: the student, its checkpoints, and the teacher. The rest is in
+test_invariants_of_training.py.
+"""
 
 import copy
 import pickle
@@ -6,28 +10,8 @@ import pickle
 import pytest
 import tiny
 import torch
-from mmengine.logging import MessageHub
-from mmengine.registry import MODELS
 from mmpretrain.models import ImageClassifier
 from torch import nn
-
-from mmnkd.teacher.packing import PackedConv2d
-
-
-@MODELS.register_module()
-class FeatureLoss(nn.Module):
-    """A user's loss with a parameter, unknown to mmnkd, on features."""
-
-    student_taps = ('backbone.layer1', 'backbone.layer2')
-    teacher_taps = 'backbone.layer2'
-
-    def __init__(self):
-        super().__init__()
-        self.project = nn.Conv2d(8, 16, 1)
-
-    def forward(self, student, teacher, target):
-        _, features = student
-        return (self.project(features) - teacher).square().mean()
 
 
 @pytest.fixture(scope='module')
@@ -38,6 +22,7 @@ def trained(tmp_path_factory):
         tiny.distilled(),
         work_dir,
         epochs=2,
+        val_cfg={},
         custom_hooks=[{'type': 'EMAHook', 'momentum': 0.1}],
         default_hooks={
             'checkpoint': {
@@ -150,20 +135,14 @@ def test_teacher_has_no_gradient_and_stays_in_eval(trained):
     assert not any(module.training for module in network.modules())
 
 
-def snapshot(network):
-    """Copy all weights and buffers, those of packed convolutions too."""
-    packed = {
-        name: module.weight.to_dense()
-        for name, module in network.named_modules()
-        if isinstance(module, PackedConv2d)
-    }
-    plain = {k: v.clone() for k, v in network.state_dict().items()}
-    return {**plain, **packed}
-
-
 @pytest.mark.parametrize(
     'options',
-    [{'mode': 'eval'}, {'accelerate': False}, {'mode': 'train'}],
+    [
+        {'mode': 'eval'},
+        {'accelerate': False},
+        {'dtype': 'bfloat16'},
+        {'mode': 'train'},
+    ],
     ids=str,
 )
 def test_teacher_is_bit_identical_after_training_in_eval_mode_only(
@@ -171,16 +150,16 @@ def test_teacher_is_bit_identical_after_training_in_eval_mode_only(
 ):
     model = tiny.distilled(teacher_options=tiny.teacher(**options))
     run = tiny.runner(model, tmp_path)
-    teacher = run.model.teacher
-    teacher.build(run.model.data_preprocessor, ['logits'])
-    if options == {'mode': 'eval'}:
-        teacher(tiny.batch(16)[0])  # accelerates it
-    before = snapshot(teacher.network)
+    run.model.teacher.build(run.model.data_preprocessor)
+    before = {
+        k: v.clone() for k, v in run.model.teacher.network.state_dict().items()
+    }
     run.train()
-    after = snapshot(teacher.network)
+    after = run.model.teacher.network.state_dict()
     moved = {k for k in before if not torch.equal(before[k], after[k])}
-    buffers = {name for name, _ in teacher.network.named_buffers()}
-    if 'train' not in options.values():
+    buffers = {name for name, _ in run.model.teacher.network.named_buffers()}
+    assert list(after) == list(before)
+    if options.get('mode') != 'train':
         assert not moved
     else:  # BN statistics, and nothing else
         assert moved
@@ -218,6 +197,14 @@ def test_teacher_is_built_when_training_starts_and_never_for_test(tmp_path):
     assert model.teacher.network is not None
 
 
+def test_a_pickled_student_carries_no_teacher_weights():
+    model = tiny.build(tiny.distilled())
+    model.init_weights()
+    restored = pickle.loads(pickle.dumps(model))
+    assert restored.teacher.network is None
+    assert restored.loss(*tiny.batch())
+
+
 # 5. The teacher's weights match or it is an error.
 
 
@@ -247,192 +234,3 @@ def test_teacher_weights_of_another_shape_are_an_error(tmp_path):
 def test_no_checkpoint_and_no_explicit_none_is_an_error():
     with pytest.raises(ValueError, match=r'teacher.checkpoint`, but got none'):
         tiny.build(tiny.distilled(teacher_options={'model': tiny.resnet()}))
-
-
-# 6. With no distill losses, or all weights 0, training is plain mmpretrain.
-
-
-@pytest.mark.parametrize(
-    'keys',
-    [
-        {'distill_losses': {}},
-        {
-            'teacher': tiny.teacher(),
-            'distill_losses': {
-                'mine': {'type': 'Projected', 'loss_weight': 0}
-            },
-        },
-        {
-            'teacher': tiny.teacher(),
-            'distill_losses': {
-                'nkd': {'type': 'NKDLoss', 'loss_weight': 0},
-                'tf_nkd': {'type': 'TFNKDLoss', 'loss_weight': 0.0},
-            },
-        },
-    ],
-)
-@pytest.mark.parametrize('student', [tiny.resnet(), tiny.vit()])
-def test_without_distillation_training_is_plain_mmpretrain_bit_for_bit(
-    keys, student, tmp_path
-):
-    plain = tiny.train(student, tmp_path / 'a')
-    config = {**student, 'type': 'DistilledClassifier', **keys}
-    distilled = tiny.train(config, tmp_path / 'b')
-    expected, actual = plain.model.state_dict(), distilled.model.state_dict()
-    names = [name for name in actual if not name.startswith('distill_losses')]
-    assert names == list(expected)
-    assert all(torch.equal(actual[k], expected[k]) for k in expected)
-
-
-# 7. The student's own loss is untouched, and there is one forward per step.
-
-
-MIXUP = {'augments': [{'type': 'Mixup', 'alpha': 0.8}]}
-HEADS = {
-    'cross entropy': (tiny.resnet(), False),
-    'accuracy in the log': (tiny.resnet(cal_acc=True, topk=(1, 2)), False),
-    'label smoothing': (
-        tiny.vit(
-            loss={
-                'type': 'LabelSmoothLoss',
-                'label_smooth_val': 0.1,
-                'mode': 'original',
-            }
-        ),
-        True,
-    ),
-    'binary cross entropy': (
-        tiny.resnet(loss={'type': 'CrossEntropyLoss', 'use_sigmoid': True}),
-        True,
-    ),
-}
-
-
-@pytest.mark.parametrize('name', HEADS)
-def test_own_loss_is_untouched_with_one_student_forward(name):
-    student, scores = HEADS[name]
-    plain = tiny.build(student).eval()  # no dropout: equal forwards
-    model = tiny.build(tiny.distilled(student)).eval()
-    model.load_state_dict(plain.state_dict())
-    calls = []
-    model.backbone.register_forward_hook(lambda *args: calls.append(1))
-    images, samples = tiny.batch(scores=scores)
-    expected = plain.loss(images, samples)
-    actual = model.loss(images, samples)
-    assert len(calls) == 1
-    for key, value in expected.items():
-        renamed = 'loss_cls' if key == 'loss' else key
-        torch.testing.assert_close(actual[renamed], value, rtol=0, atol=0)
-    extra = set(actual) - set(expected) - {'loss_cls'}
-    assert extra == {'loss_nkd_target', 'loss_nkd_nontarget'}
-
-
-def test_own_losses_of_several_heads_are_untouched():
-    student = {
-        **tiny.resnet(),
-        'head': {
-            'type': 'MultiTaskHead',
-            'task_heads': {
-                'digit': {'type': 'LinearClsHead', 'num_classes': 10},
-                'parity': {'type': 'LinearClsHead', 'num_classes': 2},
-            },
-            'in_channels': 8,
-        },
-    }
-    plain = tiny.build(student).eval()
-    losses = {'mine': {'type': 'FeatureLoss'}}
-    model = tiny.build(tiny.distilled(student, losses=losses)).eval()
-    model.load_state_dict(plain.state_dict(), strict=False)
-    images, samples = multi_task_batch()
-    expected, actual = plain.loss(images, samples), model.loss(images, samples)
-    assert {'digit_loss', 'parity_loss'} <= set(expected)
-    assert set(actual) - set(expected) == {'loss_mine'}
-    for key, value in expected.items():
-        assert torch.equal(actual[key], value)
-
-
-def multi_task_batch():
-    from mmpretrain.structures import DataSample, MultiTaskDataSample
-
-    images, _ = tiny.batch()
-    samples = []
-    for i in range(len(images)):
-        sample = MultiTaskDataSample()
-        for task, label in (('digit', i), ('parity', i % 2)):
-            sample.set_field(DataSample().set_gt_label(label), task)
-        samples.append(sample)
-    return images, samples
-
-
-# 8. Total = what is logged.
-
-
-def test_total_is_what_is_logged(tmp_path):
-    losses = {**tiny.nkd(), 'tf': {'type': 'TFNKDLoss', 'loss_weight': 0.5}}
-    model = tiny.distilled(tiny.resnet(cal_acc=True), losses=losses)
-    tiny.train(
-        model,
-        tmp_path,
-        default_hooks={'logger': {'type': 'LoggerHook', 'interval': 1}},
-    )
-    scalars = MessageHub.get_current_instance().log_scalars
-    last = {
-        key.removeprefix('train/'): buffer.current()
-        for key, buffer in scalars.items()
-        if key.startswith('train/')
-    }
-    parts = {key for key in last if 'loss' in key} - {'loss'}
-    assert parts == {
-        'loss_cls',
-        'loss_nkd_target',
-        'loss_nkd_nontarget',
-        'loss_tf',
-    }
-    assert 'accuracy_top-1' in last
-    total = sum(last[key] for key in parts)
-    assert last['loss'] == pytest.approx(total, rel=1e-6)
-
-
-# 9. Losses are exact and finite: see test_functional*.py.
-
-
-@pytest.mark.parametrize('scale', [1.0, 1e4])
-def test_distilled_step_is_finite_in_bf16_autocast(scale):
-    model = tiny.build(tiny.distilled())
-    with torch.no_grad():
-        model.head.fc.weight.mul_(scale)
-    images, samples = tiny.batch()
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        losses = model.loss(images, samples)
-    assert losses['loss_nkd_nontarget'].dtype == torch.float32
-    total, _ = model.parse_losses(losses)
-    total.backward()
-    assert torch.isfinite(total)
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
-
-
-# 10. The wrapper knows no loss by name.
-
-
-def test_wrapper_knows_no_loss_by_name(tmp_path):
-    config = tiny.distilled(losses={'mine': {'type': 'FeatureLoss'}})
-    run = tiny.runner(config, tmp_path)
-    weight = run.model.distill_losses['mine'].project.weight
-    before = weight.clone()
-    run.train()
-    assert not torch.equal(before, weight)
-    assert 'loss_mine' in run.model.loss(*tiny.batch())
-    saved = tiny.saved(tmp_path / 'epoch_1.pth')
-    plain = tiny.build(tiny.resnet()).state_dict()
-    assert set(saved['state_dict']) - set(plain) == {
-        'distill_losses.mine.project.weight',
-        'distill_losses.mine.project.bias',
-    }
-
-
-def test_a_pickled_student_carries_no_teacher_weights():
-    model = tiny.build(tiny.distilled())
-    model.init_weights()
-    restored = pickle.loads(pickle.dumps(model))
-    assert restored.teacher.network is None
-    assert restored.loss(*tiny.batch())

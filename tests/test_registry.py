@@ -2,19 +2,18 @@
 
 import subprocess
 import sys
-import tempfile
 from importlib import metadata
-from pathlib import Path
 
 import pytest
+import torch
 
-from mmnkd import registry as stack
+from mmnkd import registry
 
 
-def run(code, *arguments):
+def run(code):
     """Run Python code in a process of its own; return what it printed."""
     result = subprocess.run(
-        [sys.executable, '-c', code, *arguments],
+        [sys.executable, '-W', 'ignore', '-c', code],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -32,95 +31,126 @@ def hiding(*names):
     )
 
 
-@pytest.mark.parametrize('name', ['mmengine', 'mmcv', 'mmpretrain'])
-def test_a_missing_stack_is_an_import_error_with_the_command(name):
-    printed = run(hiding(name) + 'import mmnkd')
-    assert 'ImportError: mmnkd needs mmengine, mmcv, mmpretrain' in printed
-    assert f'but {name} can not be found' in printed
-    assert 'pip install "mmnkd[openmmlab]"' in printed
-    assert 'pip install "mmnkd[onedl]"' in printed
+WITHOUT = hiding('mmengine', 'mmcv', 'mmpretrain')
+FAILS = """
+def shown(do):
+    try: do()
+    except ImportError as error: print(error)
+    else: print('no error')
+"""
 
 
-def test_the_losses_work_without_the_stack():
-    code = hiding('mmengine', 'mmcv', 'mmpretrain') + (
-        'from mmnkd.functional import nkd_loss; import mmnkd\n'
-        'print(nkd_loss.__name__, mmnkd.__version__)'
+def test_without_the_stack_the_losses_work_and_classes_say_what_to_install():
+    lines = run(
+        WITHOUT + FAILS + 'from mmnkd import functional\n'
+        'import mmnkd, importlib.util as u\n'
+        'from mmnkd.functional import nkd_loss\n'
+        'print(functional.nkd_loss is nkd_loss, mmnkd.__version__)\n'
+        'print(u.find_spec("mmnkd.functional").name)\n'
+        'shown(lambda: mmnkd.DistilledClassifier)'
+    ).splitlines()
+    assert lines[:2] == ['True 0.1.0', 'mmnkd.functional']
+    assert 'mmnkd needs mmengine, mmcv, mmpretrain, but mmengine,' in lines[2]
+    assert 'pip install "mmnkd[openmmlab]"' in lines[2]
+    assert 'pip install "mmnkd[onedl]"' in lines[2]
+
+
+@pytest.mark.parametrize('name', ['mmengine', 'mmcv'])
+def test_a_part_that_is_missing_is_an_import_error_that_names_it(
+    name, monkeypatch
+):
+    hide(monkeypatch, name)
+    message = rf'but {name} can not be found. Run: pip install "mmnkd\[openm'
+    with pytest.raises(ImportError, match=message):
+        registry.register()
+
+
+def hide(monkeypatch, name):
+    real = registry.find_spec
+    monkeypatch.setattr(
+        registry, 'find_spec', lambda n: None if n == name else real(n)
     )
-    assert run(code) == 'nkd_loss 0.1.0\n'
 
 
-def test_classes_asked_for_after_the_losses_say_what_is_missing():
-    code = hiding('mmpretrain') + (
-        'import mmnkd.functional; mmnkd.DistilledClassifier'
-    )
-    assert 'ImportError: mmnkd needs' in run(code)
-
-
-def test_classes_are_registered_after_the_losses_were_imported_alone():
-    code = (
-        'import mmnkd.functional\n'
-        'import sys; assert "mmengine" not in sys.modules\n'
-        'import mmpretrain\n'
+def test_classes_are_registered_whoever_looked_for_mmpretrain_first():
+    printed = run(
+        'import mmnkd.functional, importlib.util as u\n'
+        'u.find_spec("mmpretrain")\n'
+        'import mmpretrain, mmnkd\n'
         'from mmengine.registry import MODELS\n'
-        'print(MODELS.get("DistilledClassifier"))'
+        'print(MODELS.get("DistilledClassifier"), MODELS.get("NKDLoss"))'
     )
-    assert 'mmnkd.classifier.classifiers.DistilledClassifier' in run(code)
+    assert 'mmnkd.classifier.classifiers.DistilledClassifier' in printed
+    assert 'mmnkd.losses.nkd.NKDLoss' in printed
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    printed = run('import mmnkd; mmnkd.NoSuchLoss')
-    assert "module 'mmnkd' has no attribute 'NoSuchLoss'" in printed
+    import mmnkd
+
+    with pytest.raises(AttributeError, match="'mmnkd' has no .*'NoSuchLoss'"):
+        mmnkd.NoSuchLoss  # noqa: B018
 
 
 def test_setuptools_without_pkg_resources_is_an_import_error(monkeypatch):
-    monkeypatch.setattr(stack, '_installed', lambda name: name == 'mmengine')
-    real = stack.find_spec
-    monkeypatch.setattr(
-        stack, 'find_spec', lambda n: None if n == 'pkg_resources' else real(n)
-    )
+    monkeypatch.setattr(registry, '_installed', lambda n: n == 'mmengine')
+    hide(monkeypatch, 'pkg_resources')
     with pytest.raises(ImportError, match=r'pip install "setuptools<82"'):
-        stack.check_stack()
+        registry.check_stack()
 
 
 def test_two_stacks_at_once_are_an_import_error(monkeypatch):
-    monkeypatch.setattr(stack, '_installed', lambda name: True)
+    monkeypatch.setattr(registry, '_installed', lambda name: True)
     with pytest.raises(ImportError, match='overwritten.*pip uninstall -y mm'):
-        stack.check_stack()
+        registry.check_stack()
 
 
-def test_a_stack_that_can_not_be_imported_is_an_import_error(monkeypatch):
+@pytest.mark.parametrize('stack', ['openmmlab', 'onedl'])
+@pytest.mark.parametrize('kind', [AssertionError, ImportError])
+def test_a_stack_that_can_not_be_imported_is_an_import_error(
+    stack, kind, monkeypatch
+):
     def fail(name):
-        raise AssertionError('MMCV==9.0 is used but incompatible.')
+        raise kind('MMCV==9.0 is used but incompatible.')
 
-    monkeypatch.setattr(stack.importlib, 'import_module', fail)
-    with pytest.raises(ImportError, match=r'MMCV==9.0.*Run: pip install'):
-        stack.check_stack()
-
-
-def test_a_broken_onedl_stack_is_not_told_to_install_the_other(monkeypatch):
-    def fail(name):
-        raise ImportError('no such symbol')
-
-    monkeypatch.setattr(stack.importlib, 'import_module', fail)
-    monkeypatch.setattr(stack, '_installed', lambda n: n.startswith('onedl'))
-    with pytest.raises(ImportError, match=r'no such symbol.*mmnkd\[onedl\]'):
-        stack.check_stack()
-
-
-def test_losses_alone_do_not_make_the_import_of_mmpretrain_fail():
-    code = hiding('mmcv') + (
-        'import sys, types, mmnkd.functional\n'
-        'sys.path.insert(0, sys.argv[1]); import mmpretrain\n'
-        'print("imported", mmpretrain.answer)'
+    monkeypatch.setattr(registry.importlib, 'import_module', fail)
+    monkeypatch.setattr(
+        registry,
+        '_installed',
+        lambda name: name.startswith('onedl') and stack == 'onedl',
     )
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / 'mmpretrain.py').write_text('answer = 42')
-        printed = run(code, folder)
-    assert 'imported 42' in printed
-    assert 'UserWarning: mmnkd needs' in printed
+    message = rf'MMCV==9\.0.*Run: pip install.*mmnkd\[{stack}\]'
+    with pytest.raises(ImportError, match=message):
+        registry.check_stack()
 
 
 def test_what_is_installed_is_read_from_metadata():
-    assert stack._installed('torch')
-    assert not stack._installed('no-such-distribution')
+    assert registry._installed('torch')
+    assert not registry._installed('no-such-distribution')
     assert metadata.version('mmnkd') == '0.1.0'
+
+
+class Tower(torch.nn.Linear):
+    """A user's class that hands on what it does not know."""
+
+    def __init__(self, height=1, **kwargs):
+        if height < 1:
+            raise ValueError('too low')
+        super().__init__(2, 2, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'error', 'message'),
+    [
+        ({'hieght': 2}, TypeError, r"`here`:.*'hieght'\. Nearest: 'height'"),
+        ({'dtpye': None}, TypeError, r"'dtpye'\. Nearest: 'dtype'\.$"),
+        ({'qq': 1}, TypeError, r"unexpected keyword argument 'qq'$"),
+        ({'height': '2'}, TypeError, '`here`: .*not supported'),
+        ({'height': 0}, ValueError, '^In `here`: too low$'),
+    ],
+)
+def test_what_a_class_refuses_is_told_with_its_place(
+    arguments, error, message
+):
+    assert registry.construct(Tower, 'here', {'height': 2, 'bias': False})
+    with pytest.raises(error, match=message):
+        registry.construct(Tower, 'here', arguments)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from mmnkd.taps import Taps, check_taps, recorded
+from mmnkd.taps import TapError, check_taps, pick, recorded, tap_names
 
 
 @pytest.fixture
@@ -13,35 +13,50 @@ def model():
     return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
 
 
-def test_outputs_are_recorded_by_name(model):
+def recorded_by_name(model, *names):
+    return recorded(model, {name: name for name in names})
+
+
+def test_outputs_are_recorded_by_tap(model):
     images = torch.randn(5, 3)
-    with recorded(model, ['0', '2']) as outputs:
+    with recorded(model, {'logits': '2', '0': '0'}) as outputs:
         result = model(images)
-    assert outputs['2'] is result
+    assert outputs['logits'] is result
     assert torch.equal(outputs['0'], model[0](images))
+
+
+def test_two_taps_may_name_one_sub_module(model):
+    with recorded(model, {'logits': '2', '2': '2'}) as outputs:
+        result = model(torch.randn(5, 3))
+    assert outputs['logits'] is outputs['2'] is result
 
 
 def test_parameters_are_recorded_by_their_value(model):
     names = ['2.weight', '0']
     check_taps(model, names, 'student')
-    with recorded(model, names) as outputs:
+    with recorded_by_name(model, *names) as outputs:
         model(torch.randn(5, 3))
     assert outputs['2.weight'] is model[2].weight
     assert outputs['0'].shape == (5, 4)
 
 
 def test_no_hook_is_left_behind(model):
-    with pytest.raises(ZeroDivisionError), recorded(model, ['0']):
+    with pytest.raises(ZeroDivisionError), recorded_by_name(model, '0'):
         raise ZeroDivisionError
-    with recorded(model, ['0']):
+    with recorded_by_name(model, '0'):
         model(torch.randn(5, 3))
+    with (
+        pytest.raises(AttributeError, match='no attribute'),
+        recorded_by_name(model, '0', 'none'),
+    ):
+        pass
     assert not any(m._forward_hooks for m in model.modules())
 
 
 def test_a_tap_that_is_never_reached_is_an_error(model):
     with (
-        pytest.raises(RuntimeError, match=r"tap '2' once, but it did 0 times"),
-        recorded(model, ['2']),
+        pytest.raises(TapError, match=r"tap '2' once, but it did 0 times"),
+        recorded_by_name(model, '2'),
     ):
         model[0](torch.randn(5, 3))
 
@@ -50,8 +65,8 @@ def test_a_tap_that_is_reached_twice_is_an_error():
     relu = nn.ReLU()
     model = nn.Sequential(relu, nn.Linear(3, 3), relu)
     with (
-        pytest.raises(RuntimeError, match=r"tap '0' once, but it did 2 times"),
-        recorded(model, ['0']),
+        pytest.raises(TapError, match=r"tap '0' once, but it did 2 times"),
+        recorded_by_name(model, '0'),
     ):
         model(torch.randn(5, 3))
 
@@ -59,16 +74,16 @@ def test_a_tap_that_is_reached_twice_is_an_error():
 def test_an_output_that_is_overwritten_in_place_is_an_error():
     model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(inplace=True))
     with (
-        pytest.raises(RuntimeError, match=r"tap '0' to last.*in place"),
-        recorded(model, ['0']),
+        pytest.raises(TapError, match=r"tap '0' to last.*in place"),
+        recorded_by_name(model, '0'),
     ):
         model(torch.randn(5, 3))
-    with recorded(model, ['1']) as outputs:
+    with recorded_by_name(model, '1') as outputs:
         model(torch.randn(5, 3))
     assert outputs['1'].min() == 0
 
 
-class Tuple(nn.Module):
+class Nested(nn.Module):
     def forward(self, x):
         return {'all': [(x * 2, 7)]}
 
@@ -79,23 +94,36 @@ class First(nn.Module):
 
 
 def test_a_tensor_inside_an_output_is_watched_too():
-    model = nn.Sequential(Tuple(), First())
+    model = nn.Sequential(Nested(), First())
     with (
-        pytest.raises(RuntimeError, match=r"tap '0' to last.*in place"),
-        recorded(model, ['0']),
+        pytest.raises(TapError, match=r"tap '0' to last.*in place"),
+        recorded_by_name(model, '0'),
     ):
         model(torch.randn(5, 3))
+
+
+def test_tensors_of_inference_mode_are_recorded(model):
+    with torch.inference_mode(), recorded_by_name(model, '0') as outputs:
+        model(torch.randn(5, 3))
+    assert outputs['0'].is_inference()
+
+
+def test_a_tap_does_not_break_a_compiled_graph(model):
+    compiled = torch.compile(model, backend='eager', fullgraph=True)
+    with recorded_by_name(model, '0') as outputs:
+        compiled(torch.randn(5, 3))
+    assert outputs['0'].shape == (5, 4)
 
 
 def test_a_tap_without_a_gradient_is_an_error():
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     images = torch.randn(5, 3, requires_grad=True)
     with (
-        pytest.raises(RuntimeError, match=r"tap '0'.*activation checkpoint"),
-        recorded(model, ['0']),
+        pytest.raises(TapError, match=r"tap '0'.*activation checkpoint"),
+        recorded_by_name(model, '0'),
     ):
         checkpoint(model, images, use_reentrant=True)
-    with torch.no_grad(), recorded(model, ['0']) as outputs:  # a teacher
+    with torch.no_grad(), recorded_by_name(model, '0') as outputs:  # a teacher
         model(images)
     assert '0' in outputs
 
@@ -110,10 +138,16 @@ def test_a_tap_that_does_not_exist_lists_the_nearest():
         check_taps(model, [''], 'student')
 
 
-def test_pick_gives_one_output_or_a_tuple_or_none():
+def test_one_name_picks_an_output_several_a_tuple_and_none_nothing():
     outputs = {'logits': 1, 'neck': 2}
-    assert Taps('neck').pick(outputs) == 2
-    assert Taps(['neck', 'logits']).pick(outputs) == (2, 1)
-    assert Taps(['neck']).pick(outputs) == (2,)
-    assert Taps(None).pick(outputs) is None
-    assert Taps(None).names == ()
+    for taps, names, picked in (
+        ('neck', ('neck',), 2),
+        (['neck', 'logits'], ('neck', 'logits'), (2, 1)),
+        (['neck'], ('neck',), (2,)),
+        (None, (), None),
+        ('', ('',), None),
+    ):
+        assert tap_names(taps) == names
+        assert pick(taps, outputs) == picked
+    with pytest.raises(TypeError, match=r'a list of names or None.*\[1\]'):
+        tap_names([1])

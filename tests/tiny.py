@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mmnkd import FrozenTeacher
 from mmnkd.checkpoint import allow_mmengine_checkpoints
 
 PREPROCESSOR = {
@@ -21,25 +22,25 @@ PREPROCESSOR = {
 }
 
 
-def resnet(width=4, classes=10, **head):
+def resnet(width=4, classes=10, stages=2, **head):
     """Return the config of a ResNet with two stages for 8x8 images."""
     return {
         'type': 'ImageClassifier',
         'backbone': {
             'type': 'ResNet_CIFAR',
             'depth': 18,
-            'num_stages': 2,
+            'num_stages': stages,
             'stem_channels': width,
             'base_channels': width,
-            'strides': (1, 2),
-            'dilations': (1, 1),
-            'out_indices': (1,),
+            'strides': (1, 2)[:stages],
+            'dilations': (1, 1)[:stages],
+            'out_indices': (stages - 1,),
         },
         'neck': {'type': 'GlobalAveragePooling'},
         'head': {
             'type': 'LinearClsHead',
             'num_classes': classes,
-            'in_channels': 2 * width,
+            'in_channels': stages * width,
             **head,
         },
     }
@@ -77,6 +78,14 @@ def teacher(model=None, **options):
     return {'model': model or resnet(width=8), **options}
 
 
+def built_teacher(model=None, taps=('logits',), **options):
+    """Build a random teacher beside a student with the usual images."""
+    student = {**resnet(), 'data_preprocessor': dict(PREPROCESSOR)}
+    made = FrozenTeacher(**teacher(model, **options))
+    made.build(build(student).data_preprocessor, taps)
+    return made
+
+
 def nkd(**options):
     """Return the config of one NKD loss, named `nkd`."""
     return {'nkd': {'type': 'NKDLoss', **options}}
@@ -110,7 +119,10 @@ def batch(n=6, size=8, classes=10, scores=False):
 
 
 def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
-    """Return a Runner that trains `model` on a few of the digits."""
+    """Return a Runner that trains `model` on a few of the digits.
+
+    It validates where `keys` have a `val_cfg`.
+    """
     pipeline = [{'type': 'PackInputs'}]
 
     def loader(split, count, shuffle):
@@ -122,6 +134,8 @@ def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
                 'split': split,
                 'indices': count,
                 'pipeline': pipeline,
+                # Else each data set collects all of the process's garbage.
+                'serialize_data': False,
             },
             'sampler': {'type': 'DefaultSampler', 'shuffle': shuffle},
         }
@@ -133,9 +147,6 @@ def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
         'experiment_name': f'tiny_{time.time_ns()}',
         'default_scope': 'mmpretrain',
         'train_dataloader': loader('train', images, True),
-        'val_dataloader': loader('test', 32, False),
-        'val_evaluator': {'type': 'Accuracy'},
-        'val_cfg': {},
         'train_cfg': {'by_epoch': True, 'max_epochs': epochs},
         'optim_wrapper': {
             'optimizer': {'type': 'SGD', 'lr': 0.05, 'momentum': 0.9}
@@ -144,6 +155,10 @@ def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
         'log_level': 'WARNING',
         **keys,
     }
+    for part in ('val', 'test'):
+        if f'{part}_cfg' in keys:
+            config[f'{part}_dataloader'] = loader('test', 32, False)
+            config[f'{part}_evaluator'] = {'type': 'Accuracy'}
     return Runner.from_cfg(Config(copy.deepcopy(config)))
 
 
@@ -154,6 +169,18 @@ def train(model, work_dir, **keys):
     return run
 
 
+def same(actual, expected):
+    """Tell whether two state dicts have the same names and values."""
+    return list(actual) == list(expected) and all(
+        torch.equal(actual[k], expected[k]) for k in expected
+    )
+
+
+def snapshot(network):
+    """Copy all weights and buffers."""
+    return {k: v.clone() for k, v in network.state_dict().items()}
+
+
 def saved(path):
     """Read what a Runner saved."""
     allow_mmengine_checkpoints()  # onedl-mmengine's loader forgets it
@@ -162,7 +189,7 @@ def saved(path):
 
 @ROOT_MODELS.register_module()
 class Projected(torch.nn.Module):
-    """A loss with parameters, on logits."""
+    """A user's loss with parameters, on logits."""
 
     def __init__(self, loss_weight=1.0):
         super().__init__()
@@ -171,3 +198,19 @@ class Projected(torch.nn.Module):
 
     def forward(self, student, teacher, target):
         return (self.project(student) - teacher).square().mean()
+
+
+@ROOT_MODELS.register_module()
+class FeatureProjected(torch.nn.Module):
+    """A user's loss with parameters, on features, unknown to mmnkd."""
+
+    student_taps = ('backbone.layer1', 'backbone.layer2')
+    teacher_taps = 'backbone.layer2'
+
+    def __init__(self):
+        super().__init__()
+        self.project = torch.nn.Conv2d(8, 16, 1)
+
+    def forward(self, student, teacher, target):
+        _, features = student
+        return (self.project(features) - teacher).square().mean()

@@ -13,15 +13,9 @@ from mmpretrain.models import (
 
 from .mixin import DistillationMixin
 
-__all__ = [
-    'DistilledClassifier',
-    'DistilledHuggingFaceClassifier',
-    'DistilledTimmClassifier',
-]
-
 
 class _WrappedNetworkMixin(DistillationMixin):
-    """Distil a classifier that keeps another library's network in `model`."""
+    """Distill a classifier that keeps another library's network in `model`."""
 
     logits_tap = 'model'
 

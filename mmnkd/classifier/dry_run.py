@@ -12,19 +12,12 @@ from torch import Tensor, nn
 
 from ..taps import TapError, recorded
 
-__all__ = ['blank_image', 'dry_run', 'explained']
-
 
 def blank_image(model: nn.Module) -> Tensor:
-    """Return one black image of a size that the model takes.
+    """Return one black image (1, channels, height, width) for a model.
 
-    Args:
-        model: One whose first ``img_size`` (or, in transformers,
-            ``image_size``), if a sub-module has any, is its size; else 224x224
-            will do. The channels are what the first convolution wants.
-
-    Returns:
-        (1, channels, height, width).
+    Its size is the first ``img_size`` (in transformers ``image_size``) that a
+    sub-module has, else 224x224; its channels are the first convolution's.
     """
     sizes = (
         getattr(module, name, None)
@@ -42,19 +35,7 @@ def blank_image(model: nn.Module) -> Tensor:
 def dry_run(
     model: BaseModel, image: Tensor, taps: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Run a classifier in eval mode, without a trace on it.
-
-    Args:
-        model: A classifier of mmpretrain.
-        image: What :func:`blank_image` returned.
-        taps: What is wanted, see :func:`recorded`.
-
-    Returns:
-        The outputs by tap.
-
-    Raises:
-        TapError: The forward didn't reach one, see :func:`recorded`.
-    """
+    """Return a classifier's outputs by tap in eval mode; leave no trace."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -68,16 +49,7 @@ def dry_run(
 
 @contextlib.contextmanager
 def explained(network: str, image: Tensor, sizes: str) -> Iterator[None]:
-    """Say what to do where a network doesn't take a blank image.
-
-    Args:
-        network: What to call it.
-        image: The image.
-        sizes: The losses' arguments that are to be measured.
-
-    Raises:
-        ValueError: In place of what the forward raised.
-    """
+    """Say what to declare where a network doesn't take a blank image."""
     try:
         yield
     except TapError:

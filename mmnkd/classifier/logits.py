@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from mmpretrain.models.heads import MultiLabelClsHead
 from torch import nn
 
 from ..taps import describe, tap_advice
 
-__all__ = ['check_head', 'check_same_classes']
-
 
 def check_head(model: nn.Module, tap: str) -> None:
-    """Refuse a head whose output isn't plain logits, before any training.
-
-    Args:
-        model: The student.
-        tap: Name of its sub-module that should put out logits.
-
-    Raises:
-        ValueError: Why not, and which tap to name.
-    """
+    """Refuse a head whose output isn't plain logits, before any training."""
     if getattr(model, tap, model) is None:
         raise ValueError(
             f'Expected a student with a `{tap}` that puts out logits, but it '
@@ -45,18 +36,24 @@ def check_head(model: nn.Module, tap: str) -> None:
         )
 
 
+def check_second_head(model: nn.Module, taps: Collection[str]) -> None:
+    """Expect a loss on the second head of a student that has two.
+
+    A head with two names the second one as `second_head`.
+    """
+    second = getattr(getattr(model, 'head', None), 'second_head', None)
+    if second is not None and f'head.{second}' not in taps:
+        raise ValueError(
+            f'Expected a loss of `distill_losses` on the second head, which '
+            'nothing else trains, but they read '
+            f'{sorted(taps)}. Set `student_taps={f"head.{second}"!r}` of it.'
+        )
+
+
 def check_same_classes(
     student: Mapping[str, Any], teacher: Mapping[str, Any]
 ) -> None:
-    """Expect as many classes in both networks' logits.
-
-    Args:
-        student: Outputs by tap, with (N, C) ``'logits'`` if any loss asks.
-        teacher: Outputs by tap.
-
-    Raises:
-        ValueError: Both counts, and what to change.
-    """
+    """Expect as many classes in the logits of both, where they are read."""
     if 'logits' not in student or 'logits' not in teacher:
         return
     classes, others = student['logits'].shape[1], teacher['logits'].shape[1]

@@ -15,8 +15,6 @@ from ..losses import MeasuredLoss
 from ..registry import construct
 from ..taps import TapNames, pick, tap_names
 
-__all__ = ['LossDict', 'merge', 'weighted']
-
 
 class LossDict(ModuleDict):
     """Hold distillation losses by name.
@@ -34,10 +32,6 @@ class LossDict(ModuleDict):
             student and of the teacher.
         student_taps: All that they read of the student.
         teacher_taps: All that they read of the teacher.
-
-    Raises:
-        TypeError: `losses` isn't a dict of modules and configs.
-        ValueError: A name can't be logged or saved.
     """
 
     def __init__(self, losses: Mapping[str, Any]) -> None:
@@ -104,11 +98,8 @@ class LossDict(ModuleDict):
 
         Returns:
             ``loss_{name}``, or ``loss_{name}_{term}`` for a dict of terms;
-            and of a loss with a schedule ``weight_{name}``, its factor now.
-
-        Raises:
-            TypeError: A loss returned neither a tensor nor a dict of tensors.
-            ValueError: Two of the names are the same.
+            of a loss with a schedule ``weight_{name}``, its factor now; and
+            what a loss has in ``logged``, with its name behind.
         """
         results: dict[str, Tensor] = {}
         for name, (of_student, of_teacher) in self.active.items():
@@ -130,6 +121,13 @@ class LossDict(ModuleDict):
                 factor = schedule.factor()
                 named = weighted(named, factor)
                 named[f'weight_{name}'] = torch.tensor(factor)
+            for key, value in getattr(loss, 'logged', {}).items():
+                if 'loss' in key:
+                    raise ValueError(
+                        f'Expected what {name!r} has in `logged` to be '
+                        f"without 'loss' in its name, but got {key!r}."
+                    )
+                named[f'{key}_{name}'] = value
             results = merge(results, named)
         return results
 
@@ -143,11 +141,7 @@ def weighted(logged: Mapping[str, Any], factor: float) -> dict[str, Any]:
 
 
 def merge(logged: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Join what is logged, and never lose a term to another's name.
-
-    Raises:
-        ValueError: Both have a term of one name.
-    """
+    """Join what is logged, and never lose a term to another's name."""
     twice = sorted(logged.keys() & more.keys())
     if twice:
         raise ValueError(

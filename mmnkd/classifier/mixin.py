@@ -24,10 +24,8 @@ from ..registry import nearest_argument
 from ..taps import as_logits, check_taps, recorded
 from ..teacher import TeacherEnsemble, make_teacher
 from .dry_run import blank_image, dry_run, explained
-from .logits import check_head, check_same_classes
+from .logits import check_head, check_same_classes, check_second_head
 from .losses import LossDict, merge, weighted
-
-__all__ = ['DistillationMixin']
 
 
 class DistillationMixin(BaseModel):
@@ -84,7 +82,7 @@ class DistillationMixin(BaseModel):
         self.logits_tap = logits_tap or self.logits_tap
         self.distill_losses = LossDict(distill_losses or {})
         self.teacher = None if teacher is None else _teacher(teacher)
-        self._check_taps()
+        self._student_modules = self._find_taps()
         self._measure()
 
     def init_weights(self) -> None:
@@ -187,15 +185,16 @@ class DistillationMixin(BaseModel):
                 'not be read then. Start again now that it is there.'
             )
 
-    def _check_taps(self) -> None:
-        """Find the student's taps, and expect a teacher where one is read."""
+    def _find_taps(self) -> dict[str, str]:
+        """Map the student's taps to its modules; expect a teacher if read."""
         losses = self.distill_losses
         modules = {tap: tap for tap in losses.student_taps}
         if 'logits' in modules:
             check_head(self, self.logits_tap)
             modules['logits'] = self.logits_tap
         check_taps(self, modules.values(), 'student')
-        self._student_modules = modules
+        if losses.active:
+            check_second_head(self, losses.student_taps)
         if losses.teacher_taps and self.teacher is None:
             needing = [k for k, (_, taps) in losses.active.items() if taps]
             raise ValueError(
@@ -211,6 +210,7 @@ class DistillationMixin(BaseModel):
                 'current',
                 logging.WARNING,
             )
+        return modules
 
     @contextmanager
     def _without_losses(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The demo: one teacher, one student trained four ways, several seeds.
+"""``mmnkd demo``: one teacher, one student trained four ways, several seeds.
 
 Each run is a real mmengine Runner with a config of configs/demo/, in a process
 of its own. What the numbers say is printed, whatever it is.
@@ -6,30 +6,34 @@ of its own. What the numbers say is printed, whatever it is.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.apis import ImageClassificationInferencer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
-from rich.table import Table
 
 from ..datasets import Digits
+from .configs import configs_folder
 
-__all__ = ['run_demo']
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ['main', 'run_demo']
 
 TEACHER = 'baseline_wide_1xb64_digits'
 STUDENT = 'baseline_tiny_1xb64_digits'
@@ -60,39 +64,81 @@ class Result:
     checkpoint: str
 
 
-def run_demo(configs: Path, work_dir: Path, seeds: int, epochs: int) -> None:
+def main(arguments: Sequence[str]) -> None:
+    """Train, and show what came out.
+
+    Args:
+        arguments: What follows ``mmnkd demo``.
+
+    Raises:
+        ImportError: As :func:`run_demo`.
+    """
+    parser = argparse.ArgumentParser(
+        prog='mmnkd demo',
+        description='Train a teacher, and a student four ways with several '
+        'seeds, on real handwritten digits: a few minutes on a CPU.',
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/demo'),
+        help='folder for all files (default: work_dirs/demo)',
+    )
+    parser.add_argument(
+        '--seeds', type=int, default=6, help='at least 2 (default: 6)'
+    )
+    parser.add_argument(
+        '--epochs',
+        type=int,
+        default=0,
+        help='of each training (default: as the configs say)',
+    )
+    args = parser.parse_args(arguments)
+    if args.seeds < 2 or args.epochs < 0:
+        parser.error('--seeds needs at least 2, and --epochs at least 0')
+    run_demo(args.work_dir, args.seeds, args.epochs)
+
+
+def run_demo(work_dir: Path, seeds: int, epochs: int) -> None:
     """Train everything, then print a table and write a plot.
 
     Args:
-        configs: The folder configs/demo.
         work_dir: Folder for checkpoints, logs, results.json and curves.png.
         seeds: Number of seeds, at least 2 for a standard deviation.
         epochs: Epochs of each training; 0 for those of the configs.
+
+    Raises:
+        ImportError: A package of the extra ``demo`` is missing.
     """
+    needed = ('matplotlib', 'rich', 'sklearn')
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f'The demo needs {", ".join(missing)}. Run: '
+            'pip install "mmnkd[demo]"'
+        )
+    from rich.console import Console
+
+    configs = configs_folder() / 'demo'
     console = Console()
     console.print(
         f'One teacher, then {len(METHODS)} students x {seeds} seeds, on '
         '1201 handwritten digits; tested on 596 others. Logs and checkpoints: '
         f'{work_dir}'
     )
-    shared = {}
-    if epochs:
-        shared = {
-            'train_cfg.max_epochs': epochs,
-            'param_scheduler.T_max': epochs,
-        }
+    keys = ('train_cfg.max_epochs', 'param_scheduler.T_max')
+    shared = dict.fromkeys(keys, epochs) if epochs else {}
     with _progress(console, 1 + len(METHODS) * seeds) as step:
         teacher, students = _train_all(configs, work_dir, seeds, shared, step)
     results = sorted([teacher, *students], key=lambda r: (r.method, r.seed))
-    _write_json(results, work_dir / 'results.json')
+    text = json.dumps([asdict(result) for result in results], indent=1)
+    (work_dir / 'results.json').write_text(text)
     _plot(students, work_dir / 'curves.png')
     console.print(_table(teacher, students))
-    distilled = next(r for r in results if r.method == 'NKD')
-    for line in (
-        f'Curves:     {work_dir / "curves.png"}',
-        f'Checkpoint: {distilled.checkpoint}',
-        _prediction(configs / f'{STUDENT}.py', distilled.checkpoint),
-    ):
+    weights = next(r.checkpoint for r in results if r.method == 'NKD')
+    prediction = _prediction(configs / f'{STUDENT}.py', weights)
+    curves = f'Curves:     {work_dir / "curves.png"}'
+    for line in (curves, f'Checkpoint: {weights}', prediction):
         console.print(line, soft_wrap=True)
 
 
@@ -104,25 +150,25 @@ def _train_all(
     step: Callable[[Result], None],
 ) -> tuple[Result, list[Result]]:
     """Train the teacher, then the students in parallel."""
-
-    def arguments(
-        method: str, name: str, folder: Path, seed: int, teacher: str = ''
-    ) -> tuple:
-        return method, configs / f'{name}.py', folder, seed, options, teacher
-
-    students = []
     with _pool() as pool:
-        first = arguments('teacher', TEACHER, work_dir / TEACHER, 0)
-        teacher = pool.submit(_train, *first).result()
+
+        def start(
+            method: str, name: str, seed: int, teacher: str = ''
+        ) -> Future[Result]:
+            folder = work_dir / name / f'seed_{seed}'
+            file = configs / f'{name}.py'
+            return pool.submit(
+                _train, method, file, folder, seed, options, teacher
+            )
+
+        teacher = start('teacher', TEACHER, 0).result()
         step(teacher)
-        jobs = []
-        for seed in range(seeds):
-            for method, name in METHODS.items():
-                folder = work_dir / name / f'seed_{seed}'
-                student = arguments(
-                    method, name, folder, seed, teacher.checkpoint
-                )
-                jobs.append(pool.submit(_train, *student))
+        jobs = [
+            start(method, name, seed, teacher.checkpoint)
+            for seed in range(seeds)
+            for method, name in METHODS.items()
+        ]
+        students = []
         for job in as_completed(jobs):
             students.append(job.result())
             step(students[-1])
@@ -202,6 +248,8 @@ def _progress(
     console: Console, total: int
 ) -> Iterator[Callable[[Result], None]]:
     """Show a bar, and a line for each result."""
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+
     columns = [SpinnerColumn(), *Progress.get_default_columns()]
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task('training', total=total)
@@ -218,30 +266,28 @@ def _progress(
 
 
 def _table(teacher: Result, students: Sequence[Result]) -> Table:
+    from rich.table import Table
+
     seeds = sorted({result.seed for result in students})
     last = {(r.method, r.seed): r.top1[-1] for r in students}
     table = Table(
         title=f'Test top-1 (%), mean ± std over {len(seeds)} seeds; '
-        f'one image of 596 is 0.17'
+        'one image of 596 is 0.17'
     )
     table.add_column('student')
     for name in ('top-1 (%)', 'minus baseline', 's a run'):
         table.add_column(name, justify='right')
-    table.add_row(
-        'teacher (1 seed)',
-        f'{teacher.top1[-1]:.2f}',
-        '',
-        f'{teacher.seconds:.1f}',
-    )
+    top1, seconds = f'{teacher.top1[-1]:.2f}', f'{teacher.seconds:.1f}'
+    table.add_row('teacher (1 seed)', top1, '', seconds)
     for method in METHODS:
-        top1 = [last[method, seed] for seed in seeds]
+        scores = [last[method, seed] for seed in seeds]
         gain = [last[method, seed] - last['baseline', seed] for seed in seeds]
-        seconds = [r.seconds for r in students if r.method == method]
+        times = [r.seconds for r in students if r.method == method]
         table.add_row(
             method,
-            _spread(top1),
+            _spread(scores),
             '' if method == 'baseline' else _spread(gain, '+'),
-            f'{mean(seconds):.1f}',
+            f'{mean(times):.1f}',
         )
     return table
 
@@ -273,10 +319,6 @@ def _plot(students: Sequence[Result], path: Path) -> None:
     axes.legend(loc='lower right')
     figure.savefig(path, dpi=120)
     plt.close(figure)
-
-
-def _write_json(results: Sequence[Result], path: Path) -> None:
-    path.write_text(json.dumps([asdict(r) for r in results], indent=1))
 
 
 def _prediction(config_file: Path, checkpoint: str) -> str:

@@ -1,4 +1,4 @@
-"""What tools/train.py and tools/test.py have in common.
+"""What ``mmnkd train`` and ``mmnkd test`` have in common.
 
 Their options are those of mmpretrain's own tools, because they are read by
 those tools: mmpretrain ships them in its package under ``.mim/tools``.
@@ -6,7 +6,10 @@ those tools: mmpretrain ships them in its package under ``.mim/tools``.
 
 from __future__ import annotations
 
-import importlib.util
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -16,24 +19,47 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-__all__ = ['build_runner', 'mmpretrain_tool']
+__all__ = ['build_runner', 'read_arguments']
 
 
-def mmpretrain_tool(name: str) -> ModuleType:
-    """Import one of mmpretrain's tools, for its `parse_args`, `merge_args`."""
+def read_arguments(
+    name: str, arguments: Sequence[str]
+) -> tuple[Config, argparse.Namespace]:
+    """Read the command line as one of mmpretrain's tools does.
+
+    Args:
+        name: The tool, 'train' or 'test'.
+        arguments: What follows the command.
+
+    Returns:
+        The config with all arguments merged, and the arguments.
+
+    Raises:
+        FileNotFoundError: mmpretrain has no tools, or there is no config.
+        ValueError: The config is no Python.
+        SystemExit: The arguments are wrong, or ask for help.
+    """
     path = Path(mmpretrain.__file__).parent / '.mim' / 'tools' / f'{name}.py'
     if not path.is_file():
-        raise SystemExit(
-            f'mmpretrain is installed without its tools: there is no {path}. '
-            'Install a released version (pip install mmpretrain), or a clone '
-            'of it with: mim install -e .'
+        raise FileNotFoundError(
+            f"Expected mmpretrain's tools, but there is no {path}. Install a "
+            'released version of mmpretrain, or a clone by: mim install -e .'
         )
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
+    tool = ModuleType(name)
+    SourceFileLoader(name, str(path)).exec_module(tool)
+    own = sys.argv
+    sys.argv = [f'mmnkd {name}', *arguments]  # which the tool reads
+    try:
+        args = tool.parse_args()
+    finally:
+        sys.argv = own
+    try:
+        config = Config.fromfile(args.config)
+    except SyntaxError as error:
+        raise ValueError(
+            f'Expected Python in {args.config} and its bases, but got: {error}'
+        ) from error
+    return tool.merge_args(config, args), args
 
 
 def build_runner(config: Config) -> Runner:
@@ -43,7 +69,7 @@ def build_runner(config: Config) -> Runner:
         config: With ``launcher`` and all other arguments merged.
 
     Raises:
-        SystemExit: ``--amp`` was asked for where there is no GPU.
+        ValueError: What was asked for needs a GPU, and there is none.
     """
     if not torch.cuda.is_available():
         _prepare_for_cpu(config)
@@ -54,15 +80,15 @@ def build_runner(config: Config) -> Runner:
 
 def _prepare_for_cpu(config: Config) -> None:
     if config.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
-        raise SystemExit(
-            'mixed precision (--amp, AmpOptimWrapper) needs a GPU, and torch '
+        raise ValueError(
+            'Mixed precision (--amp, AmpOptimWrapper) needs a GPU, and torch '
             f'{torch.__version__} sees none here. Train without it.'
         )
     if config.get('launcher', 'none') == 'none':
         return
     # mmengine would pick NCCL and the GPU of LOCAL_RANK.
     if config.launcher != 'pytorch':
-        raise SystemExit(
+        raise ValueError(
             f'--launcher {config.launcher} needs GPUs, and torch sees none '
             'here. Use --launcher pytorch (tools/dist_train.sh) on CPUs.'
         )

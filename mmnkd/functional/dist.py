@@ -30,8 +30,8 @@ def dist_loss(
     with :math:`S^\lambda`, :math:`T^\lambda` the softmax of student and
     teacher at temperature :math:`\lambda`, and Pearson's correlation
     :math:`\rho` over the classes of each sample, and over the samples of each
-    class (averaged over classes). It knows no labels, so that mixed ones
-    change nothing.
+    class (averaged over classes). A class at -inf has a probability of 0.
+    Labels are not used.
 
     Args:
         logits_student: (N, C) logits of the student, any floating dtype.
@@ -76,11 +76,13 @@ def dist_loss(
 
 
 def _pearson(s: Tensor, t: Tensor, dim: int) -> Tensor:
-    a = s - s.mean(dim=dim, keepdim=True)
+    # Taking the first value off changes no correlation, and leaves exact zeros
+    # of a uniform student (a head that starts at 0): it has a correlation of 0
+    # and no gradient. A mean that rounds would leave gradients of up to 1e8.
+    a = s - s.narrow(dim, 0, 1).detach()
+    a = a - a.mean(dim=dim, keepdim=True)
     b = t - t.mean(dim=dim, keepdim=True)
     norms = torch.linalg.vector_norm(a, dim=dim)
-    # A student that is uniform but for rounding (a head that starts at 0) has
-    # a correlation of 0, and a gradient of up to 1e8: it gets none.
     rounding = torch.finfo(s.dtype).eps * torch.linalg.vector_norm(s, dim=dim)
     varies = ~(norms <= rounding)  # NaN stays NaN
     norms = norms * torch.linalg.vector_norm(b, dim=dim)

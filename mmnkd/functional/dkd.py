@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -11,9 +12,11 @@ from .checks import (
     check_positive,
     check_target,
 )
-from .fused import Spec, Terms, can_fuse
+from .closed_form import Block, closed_or_plain
 from .tensors import (
+    compare_others,
     drop,
+    finite,
     kl_divergence,
     log_binary,
     reduce_loss,
@@ -73,15 +76,9 @@ def dkd_loss(
         >>> print(f'{loss:.4f}')
         4.1034
     """
-    target_term, nontarget_term = dkd_terms(
-        logits_student,
-        logits_teacher,
-        target,
-        temperature=temperature,
-        alpha=alpha,
-        beta=beta,
-    )
-    return reduce_loss(target_term + nontarget_term, reduction)
+    inputs = logits_student, logits_teacher, target
+    (loss,) = _dkd(*inputs, temperature, alpha, beta, apart=False)
+    return reduce_loss(loss, reduction)
 
 
 def dkd_terms(
@@ -93,25 +90,13 @@ def dkd_terms(
     alpha: float = 1.0,
     beta: float = 8.0,
 ) -> tuple[Tensor, Tensor]:
-    """Compute the two terms of DKD per sample, for those who log them apart.
+    """Compute the two terms of DKD per sample, to log them apart.
 
-    Args:
-        logits_student: See :func:`dkd_loss`, as for all that follows.
-        logits_teacher: (N, C) logits.
-        target: (N,) class indices or (N, C) scores.
-        temperature: Of all softmaxes.
-        alpha: Weight of the target term.
-        beta: Weight of the non-target term.
+    Arguments, errors and reference are as in :func:`dkd_loss`.
 
     Returns:
         Weighted target and non-target term, both (N,). Their sum is
         :func:`dkd_loss` with ``reduction='none'``.
-
-    Raises:
-        TypeError, ValueError: As :func:`dkd_loss`.
-
-    Reference:
-        Zhao et al., arXiv 2203.08679.
 
     Example:
         >>> import torch
@@ -121,24 +106,86 @@ def dkd_terms(
         >>> print(*[f'{term.item():.4f}' for term in terms])
         0.1241 3.9793
     """
+    inputs = logits_student, logits_teacher, target
+    target_term, nontarget_term = _dkd(
+        *inputs, temperature, alpha, beta, apart=True
+    )
+    return target_term, nontarget_term
+
+
+def _dkd(
+    logits_student: Tensor,
+    logits_teacher: Tensor,
+    target: Tensor,
+    temperature: float,
+    alpha: float,
+    beta: float,
+    *,
+    apart: bool,
+) -> tuple[Tensor, ...]:
     check_pair(logits_student, logits_teacher)
     check_target(target, logits_student)
     check_positive('temperature', temperature)
     check_not_negative('alpha', alpha)
     check_not_negative('beta', beta)
+    return closed_or_plain(
+        _closed_terms,
+        _plain_terms,
+        logits_student,
+        logits_teacher,
+        target_index(target),
+        apart=apart,
+        temperature=temperature,
+        alpha=alpha,
+        beta=beta,
+    )
 
-    index = target_index(target)
-    if can_fuse(logits_student, logits_teacher, index):
-        spec = Spec.dkd(temperature, alpha, beta)
-        teacher = logits_teacher.detach()
-        return Terms.apply(logits_student, teacher, index, spec)
+
+def _plain_terms(
+    logits_student: Tensor,
+    logits_teacher: Tensor,
+    index: Tensor,
+    temperature: float,
+    alpha: float,
+    beta: float,
+) -> tuple[Tensor, Tensor]:
     student, teacher = student_and_teacher(logits_student, logits_teacher)
-    student, teacher = student / temperature, teacher / temperature
+    teacher = finite(teacher / temperature)
+    # The terms share no graph: each can have a backward of its own.
     binary = kl_divergence(
-        log_binary(student, index), log_binary(teacher, index)
+        log_binary(finite(student / temperature), index),
+        log_binary(teacher, index),
     )
     others = kl_divergence(
-        F.log_softmax(drop(student, index), dim=1),
+        F.log_softmax(drop(finite(student / temperature), index), dim=1),
         F.log_softmax(drop(teacher, index), dim=1),
     )
     return alpha * temperature**2 * binary, beta * temperature**2 * others
+
+
+def _closed_terms(
+    block: Block, temperature: float, alpha: float, beta: float
+) -> tuple[Tensor, ...]:
+    student, teacher, index, x, t, s, others = block
+    t_own = compare_others(teacher, index, temperature, out=x)
+    t_sum = torch.exp(x.div_(temperature), out=t).sum(dim=1, keepdim=True)
+    s_own = compare_others(student, index, temperature, out=others)
+    s_sum = torch.exp(others.div_(temperature), out=s).sum(dim=1, keepdim=True)
+
+    pair = torch.cat([s_own / temperature, s_sum.log()], dim=1)
+    log_s = F.log_softmax(pair, dim=1)
+    pair = torch.cat([t_own / temperature, t_sum.log()], dim=1)
+    log_t = F.log_softmax(pair, dim=1)
+    target_term = alpha * temperature**2 * kl_divergence(log_s, log_t)
+    ahead = alpha * temperature * (log_s.exp() - log_t.exp())
+
+    difference = x.sub_(others).mul_(t).sum(dim=1, keepdim=True)
+    divergence = difference / t_sum + (s_sum / t_sum).log()
+    weight = beta * temperature
+    torch.mul(s, weight / s_sum, out=others).addcmul_(t, -weight / t_sum)
+    return (
+        target_term.unsqueeze(1),
+        weight * temperature * divergence,
+        ahead[:, :1],
+        ahead[:, 1:] / s_sum,
+    )

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_pair, check_positive
-from .fused import Spec, Terms, can_fuse
-from .tensors import kl_divergence, reduce_loss, student_and_teacher
+from .tensors import finite, kl_divergence, reduce_loss, student_and_teacher
 
 __all__ = ['kd_loss']
 
@@ -25,8 +24,7 @@ def kd_loss(
         L = \lambda^2 \sum_i T^\lambda_i (\log T^\lambda_i - \log S^\lambda_i)
 
     with :math:`S^\lambda`, :math:`T^\lambda` the softmax of student and
-    teacher at temperature :math:`\lambda`. It knows no labels, so that mixed
-    ones change nothing.
+    teacher at temperature :math:`\lambda`. Labels are not used.
 
     Args:
         logits_student: (N, C) logits of the student, any floating dtype.
@@ -57,13 +55,8 @@ def kd_loss(
     check_pair(logits_student, logits_teacher)
     check_positive('temperature', temperature)
 
-    if can_fuse(logits_student, logits_teacher):
-        spec = Spec.kd(temperature)
-        teacher = logits_teacher.detach()
-        _, loss = Terms.apply(logits_student, teacher, None, spec)
-        return reduce_loss(loss, reduction)
     student, teacher = student_and_teacher(logits_student, logits_teacher)
-    log_s = F.log_softmax(student / temperature, dim=1)
-    log_t = F.log_softmax(teacher / temperature, dim=1)
+    log_s = F.log_softmax(finite(student / temperature), dim=1)
+    log_t = F.log_softmax(finite(teacher / temperature), dim=1)
     divergence = kl_divergence(log_s, log_t)
     return reduce_loss(temperature**2 * divergence, reduction)

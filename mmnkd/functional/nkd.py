@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -11,8 +12,16 @@ from .checks import (
     check_positive,
     check_target,
 )
-from .fused import Spec, Terms, can_fuse
-from .tensors import drop, reduce_loss, student_and_teacher, target_index
+from .closed_form import Block, closed_or_plain
+from .tensors import (
+    compare_others,
+    drop,
+    exp_of_others,
+    finite,
+    reduce_loss,
+    student_and_teacher,
+    target_index,
+)
 
 __all__ = ['nkd_loss', 'nkd_terms']
 
@@ -69,14 +78,9 @@ def nkd_loss(
         >>> print(f'{loss:.4f}')
         1.9104
     """
-    target_term, nontarget_term = nkd_terms(
-        logits_student,
-        logits_teacher,
-        target,
-        temperature=temperature,
-        gamma=gamma,
-    )
-    return reduce_loss(target_term + nontarget_term, reduction)
+    inputs = logits_student, logits_teacher, target
+    (loss,) = _nkd(*inputs, temperature, gamma, apart=False)
+    return reduce_loss(loss, reduction)
 
 
 def nkd_terms(
@@ -87,24 +91,13 @@ def nkd_terms(
     temperature: float = 1.0,
     gamma: float = 1.5,
 ) -> tuple[Tensor, Tensor]:
-    r"""Compute the two terms of NKD per sample, for those who log them apart.
+    r"""Compute the two terms of NKD per sample, to log them apart.
 
-    Args:
-        logits_student: See :func:`nkd_loss`, as for all that follows.
-        logits_teacher: (N, C) logits.
-        target: (N,) class indices or (N, C) scores.
-        temperature: :math:`\lambda`.
-        gamma: :math:`\gamma`.
+    Arguments, errors and reference are as in :func:`nkd_loss`.
 
     Returns:
         Target term :math:`-T_t \log S_t` and weighted non-target term, both
         (N,). Their sum is :func:`nkd_loss` with ``reduction='none'``.
-
-    Raises:
-        TypeError, ValueError: As :func:`nkd_loss`.
-
-    Reference:
-        Yang et al., arXiv 2208.10139.
 
     Example:
         >>> import torch
@@ -114,23 +107,79 @@ def nkd_terms(
         >>> print(*[f'{term.item():.4f}' for term in terms])
         0.3439 1.5665
     """
+    inputs = logits_student, logits_teacher, target
+    target_term, nontarget_term = _nkd(*inputs, temperature, gamma, apart=True)
+    return target_term, nontarget_term
+
+
+def _nkd(
+    logits_student: Tensor,
+    logits_teacher: Tensor,
+    target: Tensor,
+    temperature: float,
+    gamma: float,
+    *,
+    apart: bool,
+) -> tuple[Tensor, ...]:
     check_pair(logits_student, logits_teacher)
     check_target(target, logits_student)
     check_positive('temperature', temperature)
     check_not_negative('gamma', gamma)
+    return closed_or_plain(
+        _closed_terms,
+        _plain_terms,
+        logits_student,
+        logits_teacher,
+        target_index(target),
+        apart=apart,
+        temperature=temperature,
+        gamma=gamma,
+    )
 
-    index = target_index(target)
-    if can_fuse(logits_student, logits_teacher, index):
-        spec = Spec.nkd(temperature, gamma)
-        teacher = logits_teacher.detach()
-        return Terms.apply(logits_student, teacher, index, spec)
+
+def _plain_terms(
+    logits_student: Tensor,
+    logits_teacher: Tensor,
+    index: Tensor,
+    temperature: float,
+    gamma: float,
+) -> tuple[Tensor, Tensor]:
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     log_s = F.log_softmax(student, dim=1).gather(1, index)
     t = F.softmax(teacher, dim=1).gather(1, index)
-    target_term = -(t * log_s).squeeze(1)
+    target_term = (-t * log_s).squeeze(1)
 
-    log_s_hat = F.log_softmax(drop(student / temperature, index), dim=1)
+    others = drop(finite(student / temperature), index)
+    log_s_hat = F.log_softmax(others, dim=1)
     t_hat = F.softmax(drop(teacher / temperature, index), dim=1)
-    cross_entropy = -(t_hat * log_s_hat).sum(dim=1)
-    nontarget_term = gamma * temperature**2 * cross_entropy
-    return target_term, nontarget_term
+    weight = -gamma * temperature**2
+    return target_term, weight * (t_hat * log_s_hat).sum(dim=1)
+
+
+def _closed_terms(
+    block: Block, temperature: float, gamma: float
+) -> tuple[Tensor, ...]:
+    student, teacher, index, _, t, s, others = block
+    x = others  # until its gradient is written
+    t_own, t_sum = exp_of_others(teacher, index, 1, x, t)
+    t_t = t_own / (t_own + t_sum)
+    if temperature != 1:
+        _, t_sum = exp_of_others(teacher, index, temperature, x, t)
+
+    s_own = compare_others(student, index, temperature, out=x)
+    s_sum = torch.exp(x, out=s).sum(dim=1, keepdim=True)
+    log_odds = s_own - s_sum.log()
+    target_term = -t_t * F.logsigmoid(log_odds)
+    pull = t_t * torch.sigmoid(-log_odds)
+
+    # -log S_i = log(total) - x_i, of which no part is negative.
+    powers, total = s, s_sum
+    if temperature != 1:
+        powers = block.x
+        total = torch.exp(x.div_(temperature), out=powers).sum(1, keepdim=True)
+    cross_entropy = total.log() - x.mul_(t).sum(dim=1, keepdim=True) / t_sum
+    weight = gamma * temperature
+    torch.mul(powers, weight / total, out=others)
+    others.addcmul_(t, -weight / t_sum)
+    others_term = weight * temperature * cross_entropy
+    return target_term, others_term, -pull, pull / s_sum

@@ -10,10 +10,14 @@ from .checks import check_reduction
 
 __all__ = [
     'at_least_float32',
+    'compare_others',
     'drop',
+    'exp_of_others',
+    'finite',
     'kl_divergence',
     'labels_of',
     'log_binary',
+    'lowest',
     'reduce_loss',
     'student_and_teacher',
     'target_index',
@@ -31,6 +35,20 @@ def student_and_teacher(
         at_least_float32(logits_student),
         at_least_float32(logits_teacher.detach()),
     )
+
+
+def finite(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """Give classes at -inf a number that has no share at `temperature`.
+
+    Its logarithm times that share is 0, where that of -inf is not a number.
+    """
+    low = lowest(logits, temperature)
+    return F.threshold(logits, low, low)  # clamp has a slower backward
+
+
+def lowest(logits: Tensor, temperature: float = 1.0) -> float:
+    """Return the lowest number that is finite over `temperature` too."""
+    return min(temperature, 1) * torch.finfo(logits.dtype).min
 
 
 def at_least_float32(logits: Tensor) -> Tensor:
@@ -74,6 +92,60 @@ def log_binary(logits: Tensor, index: Tensor) -> Tensor:
     return F.log_softmax(pair, dim=1)
 
 
+def compare_others(
+    logits: Tensor, index: Tensor, temperature: float, out: Tensor
+) -> Tensor:
+    """Write the logits less the largest but the target's, which has no share.
+
+    Args:
+        logits: (n, C) logits.
+        index: (n, 1) target classes.
+        temperature: What the result can be divided by and stay finite.
+        out: (n, C), gets the result.
+
+    Returns:
+        The target's logit less the same number, (n, 1).
+    """
+    low = lowest(out, temperature)
+    torch.clamp(logits.to(out.dtype), min=low, out=out)
+    own = out.gather(1, index)
+    largest = out.scatter_(1, index, low).amax(dim=1, keepdim=True)
+    out.sub_(largest)
+    return own - largest
+
+
+def exp_of_others(
+    logits: Tensor, index: Tensor, temperature: float, x: Tensor, out: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Write the exponentials of all logits but the target's, which gets 0.
+
+    Args:
+        logits: (n, C) logits.
+        index: (n, 1) target classes.
+        temperature: Divides the logits.
+        x: (n, C) scratch memory.
+        out: (n, C), gets the exponentials, in each row times some number.
+
+    Returns:
+        The target's exponential times the same, and the sum of the others,
+        both (n, 1).
+    """
+    logits = logits.to(out.dtype)
+    # Without the pass for the maximum, where the range allows it. One class
+    # alone has a share of exactly 1 by its difference to the maximum only.
+    if logits.is_cpu and logits.shape[1] > 2:
+        if temperature != 1:
+            torch.div(logits, temperature, out=x)
+        torch.exp(logits if temperature == 1 else x, out=out)
+        own = out.gather(1, index)
+        total = out.scatter_(1, index, 0.0).sum(dim=1, keepdim=True)
+        if total.amin() > 1e-20 and (own + total).amax() < 1e30:
+            return own, total
+    own = compare_others(logits, index, temperature, out=x) / temperature
+    torch.exp(x.div_(temperature), out=out)
+    return torch.exp(own.clamp(max=80)), out.sum(dim=1, keepdim=True)
+
+
 def kl_divergence(log_s: Tensor, log_t: Tensor) -> Tensor:
     """Return (N,) divergences of the student's log-probabilities."""
     divergence = F.kl_div(log_s, log_t, reduction='none', log_target=True)
@@ -82,7 +154,9 @@ def kl_divergence(log_s: Tensor, log_t: Tensor) -> Tensor:
 
 def reduce_loss(per_sample: Tensor, reduction: str) -> Tensor:
     """Reduce (N,) losses by 'mean' or 'sum', or leave them by 'none'."""
-    check_reduction(reduction)
     if reduction == 'mean':
         return per_sample.mean()
-    return per_sample.sum() if reduction == 'sum' else per_sample
+    if reduction == 'sum':
+        return per_sample.sum()
+    check_reduction(reduction)
+    return per_sample

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_logits, check_target
-from .fused import LogProbs, can_fuse
-from .tensors import at_least_float32, labels_of, reduce_loss
+from .tensors import at_least_float32, finite, labels_of, reduce_loss
 
 __all__ = ['own_target_term', 'tf_nkd_loss']
 
@@ -24,7 +23,10 @@ def tf_nkd_loss(
     with :math:`S` the student's softmax and :math:`V_t` the label value (1
     for a class index). Of a mixed label the two largest entries count, each a
     term with a batch mean of its own; an entry of 0 adds nothing, neither to
-    the loss nor to the mean. It is added to the student's own loss.
+    the loss nor to the mean. (The authors' code averages a sample without a
+    second label into the second mean, with a class of no meaning: where a
+    sample is mixed with one of its own class, the values differ.) It is added
+    to the student's own loss.
 
     Args:
         logits_student: (N, C) logits of the student, any floating dtype.
@@ -53,12 +55,9 @@ def tf_nkd_loss(
     check_logits('logits_student', logits_student)
     check_target(target, logits_student)
 
-    value, index = labels_of(target, at_least_float32(logits_student).dtype)
-    if can_fuse(logits_student, index):
-        log_s = LogProbs.apply(logits_student, index)
-    else:
-        log_probs = F.log_softmax(at_least_float32(logits_student), dim=1)
-        log_s = log_probs.gather(1, index)
+    log_probs = F.log_softmax(at_least_float32(logits_student), dim=1)
+    value, index = labels_of(target, log_probs.dtype)
+    log_s = log_probs.gather(1, index)
     return reduce_loss(own_target_term(log_s, value, 1), reduction)
 
 
@@ -77,6 +76,8 @@ def own_target_term(log_s: Tensor, value: Tensor, exponent: int) -> Tensor:
     Returns:
         (N,) terms.
     """
+    # What is no label may be a class at -inf.
+    log_s = finite(log_s)
     s = (exponent * log_s.detach()).exp()
     labelled = (value > 0).to(s.dtype)
     batch_mean = (s * labelled).sum(dim=0) / labelled.sum(dim=0).clamp(min=1)

@@ -6,13 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import (
-    check_logits,
-    check_not_negative,
-    check_same_shape,
-    check_target,
-)
-from .tensors import at_least_float32, drop, labels_of, reduce_loss
+from .checks import check_not_negative, check_pair, check_target
+from .tensors import at_least_float32, drop, finite, labels_of, reduce_loss
 from .tf_nkd import own_target_term
 
 __all__ = ['uskd_loss', 'uskd_terms']
@@ -39,7 +34,7 @@ def uskd_loss(
     on a feature from its middle; :math:`P_k = \mathrm{stop\_grad}(S_{t_k}^2 +
     V_k - \mathrm{mean}_{batch}(S_{t_k}^2))` with :math:`V_k` the label value;
     :math:`\hat S` the softmax over the classes without a label; :math:`z` one
-    over the class's rank in :math:`W / (1 - W_t) + S / (1 - S_t)`, normalised
+    over the class's rank in :math:`W / (1 - W_t) + S / (1 - S_t)`, normalized
     over those classes; and :math:`y' = 0.9 y + 0.1 / C` the smoothed label.
 
     Args:
@@ -48,7 +43,8 @@ def uskd_loss(
             one that sends it a gradient.
         target: (N,) class indices, or (N, C) scores of mixed labels, whose
             two largest entries count, each with a batch mean of its own over
-            the samples that have it; an entry of 0 is no label.
+            the samples that have it; an entry of 0 is no label (see
+            :func:`mmnkd.functional.tf_nkd_loss` on the authors' code).
         alpha: Weight >= 0 of the target term.
         beta: Weight >= 0 of the non-target term.
         mu: Weight >= 0 of the weak head's own loss.
@@ -92,23 +88,11 @@ def uskd_terms(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the three terms of USKD per sample, to log them apart.
 
-    Args:
-        logits_student: See :func:`uskd_loss`, as for all that follows.
-        logits_weak: (N, C) logits.
-        target: (N,) class indices or (N, C) scores.
-        alpha: Weight of the target term.
-        beta: Weight of the non-target term.
-        mu: Weight of the weak head's own loss.
+    Arguments, errors and reference are as in :func:`uskd_loss`.
 
     Returns:
         Weighted target term, non-target term and weak head's loss, all (N,).
         Their sum is :func:`uskd_loss` with ``reduction='none'``.
-
-    Raises:
-        TypeError, ValueError: As :func:`uskd_loss`.
-
-    Reference:
-        Yang et al., arXiv 2303.13005.
 
     Example:
         >>> import torch
@@ -118,41 +102,41 @@ def uskd_terms(
         >>> print(*[f'{term.mean():.4f}' for term in terms])
         0.2727 0.0713 0.0040
     """
-    check_logits('logits_student', logits_student)
-    check_logits('logits_weak', logits_weak)
-    check_same_shape(logits_student=logits_student, logits_weak=logits_weak)
+    check_pair(logits_student, logits_weak, 'logits_weak')
     check_target(target, logits_student)
     for name, weight in (('alpha', alpha), ('beta', beta), ('mu', mu)):
         check_not_negative(name, weight)
 
+    masked = logits_student.isneginf() | logits_weak.isneginf()
     student = at_least_float32(logits_student)
-    weak = at_least_float32(logits_weak)
-    log_s = F.log_softmax(student, dim=1)
-    log_w = F.log_softmax(weak, dim=1)
+    log_s = F.log_softmax(finite(student), dim=1)
+    log_w = F.log_softmax(finite(at_least_float32(logits_weak)), dim=1)
     value, index = labels_of(target, log_s.dtype)
 
     # Where there is no label, the index of the first label stands in.
     index = torch.where(value > 0, index, index[:, :1])
     is_label = torch.zeros_like(log_s).scatter(1, index, 1.0)
     with torch.no_grad():
-        z = _zipf(log_s.exp(), log_w.exp(), is_label)
-    log_s_hat = F.log_softmax(drop(student, index), dim=1)
+        z = _zipf(log_s.exp(), log_w.exp(), is_label, masked)
+    log_s_hat = F.log_softmax(drop(finite(student), index), dim=1)
 
     target_term = alpha * own_target_term(log_s.gather(1, index), value, 2)
     nontarget_term = -beta * (z * log_s_hat).sum(dim=1)
     label = is_label if target.ndim == 1 else target.to(log_w.dtype)
-    smoothed = 0.9 * label + 0.1 / log_w.shape[1]
+    classes = (~masked).to(log_w.dtype)
+    smoothed = 0.9 * label + 0.1 * classes / classes.sum(dim=1, keepdim=True)
     weak_term = -mu * (smoothed * log_w).sum(dim=1)
     return target_term, nontarget_term, weak_term
 
 
-def _zipf(s: Tensor, w: Tensor, is_label: Tensor) -> Tensor:
+def _zipf(s: Tensor, w: Tensor, is_label: Tensor, masked: Tensor) -> Tensor:
     """Return (N, C) soft labels of the classes without a label."""
     # 1e-6 as in the authors' code: it decides the rank of near ties.
     w_t = (w * is_label).sum(dim=1, keepdim=True)
     s_t = (s * is_label).sum(dim=1, keepdim=True)
     score = w / (1 - w_t + 1e-6) + s / (1 - s_t + 1e-6)
+    score = score.masked_fill(masked, -1)
     rank = score.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    z = (1 - is_label) / (rank + 1)
+    z = (1 - is_label).masked_fill(masked, 0) / (rank + 1)
     # A mixed label of two classes out of two leaves none.
     return z / z.sum(dim=1, keepdim=True).clamp(min=torch.finfo(s.dtype).tiny)

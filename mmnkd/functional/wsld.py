@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_pair, check_positive, check_target
-from .tensors import reduce_loss, student_and_teacher
+from .tensors import finite, reduce_loss, student_and_teacher
 
 __all__ = ['wsld_loss']
 
@@ -63,13 +63,14 @@ def wsld_loss(
     check_positive('temperature', temperature)
 
     student, teacher = student_and_teacher(logits_student, logits_teacher)
+    student = finite(student, temperature)
     log_s = F.log_softmax(student / temperature, dim=1)
     t = F.softmax(teacher / temperature, dim=1)
     cross_entropy = -(t * log_s).sum(dim=1)
 
     label = target.long() if target.ndim == 1 else target.to(log_s.dtype)
     ce_student = F.cross_entropy(student.detach(), label, reduction='none')
-    ce_teacher = F.cross_entropy(teacher, label, reduction='none')
+    ce_teacher = F.cross_entropy(finite(teacher), label, reduction='none')
     # 1e-7 as in the authors' code: a certain teacher has a CE of 0.
     weight = -torch.expm1(-ce_student / (ce_teacher + 1e-7))
     return reduce_loss(weight * temperature**2 * cross_entropy, reduction)

@@ -1,4 +1,4 @@
-"""What losses have in common: weights, taps, standardized logits, channels.
+"""What losses have in common: weights, taps, channels.
 
 A loss says which outputs it needs: ``student_taps`` and ``teacher_taps`` each
 name one output (``forward`` gets a tensor) or several (a tuple). An output is
@@ -14,18 +14,17 @@ from typing import Any, Optional, Union
 
 from torch import Tensor, nn
 
-from ..functional import reduce_loss, standardize
+from ..functional import reduce_loss
 from ..functional.checks import (
     check_count,
     check_not_negative,
-    check_positive,
     check_reduction,
 )
 from ..taps import TapNames, tap_names
 from .features import as_map, channels_of, check_declared
 from .schedule import Schedule, WeightSchedule
 
-__all__ = ['DistillLoss', 'FeatureLoss', 'MeasuredLoss', 'TeacherLogitsLoss']
+__all__ = ['DistillLoss', 'FeatureLoss', 'MeasuredLoss']
 
 
 class DistillLoss(nn.Module):
@@ -46,6 +45,10 @@ class DistillLoss(nn.Module):
             those that the class names.
         teacher_taps: Output(s) of the teacher; likewise. A class whose own are
             None needs no teacher.
+
+    Attributes:
+        logged: What a forward logs beside the loss, by names without 'loss'
+            in them; not summed.
 
     Raises:
         TypeError: Taps that are no names.
@@ -73,6 +76,7 @@ class DistillLoss(nn.Module):
         self.loss_weight = loss_weight
         self.weight_schedule = WeightSchedule.of(weight_schedule)
         self.reduction = reduction
+        self.logged: dict[str, Tensor] = {}
         if student_taps is not None:
             self.student_taps = student_taps
         if teacher_taps is not None:
@@ -95,46 +99,11 @@ class DistillLoss(nn.Module):
     def extra_repr(self) -> str:
         """Show the settings of this loss."""
         shown = {k: v for k, v in vars(self).items() if k[0] != '_'}
-        shown.pop('training')
+        for state in ('training', 'logged'):
+            shown.pop(state)
         if self.weight_schedule is None:
             shown.pop('weight_schedule')
         return ', '.join(f'{key}={value!r}' for key, value in shown.items())
-
-
-class TeacherLogitsLoss(DistillLoss):
-    """Compare the student's logits with the teacher's.
-
-    Args:
-        temperature: Divides the logits.
-        standardize: Standardize the logits of each sample first, see
-            :func:`mmnkd.functional.standardize`. A student that starts from
-            scratch wants a `weight_schedule` with it, or clipped gradients.
-        **kwargs: See :class:`DistillLoss`.
-
-    Raises:
-        ValueError, TypeError: The temperature isn't positive, or as
-            :class:`DistillLoss`.
-    """
-
-    def __init__(
-        self,
-        temperature: float = 1.0,
-        *,
-        standardize: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        check_positive('temperature', temperature)
-        self.temperature = temperature
-        self.standardize = standardize
-
-    def prepare(
-        self, student: Tensor, teacher: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the logits as they are compared."""
-        if self.standardize:
-            return standardize(student), standardize(teacher)
-        return student, teacher
 
 
 class MeasuredLoss(DistillLoss):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import functional as F
 from ..functional.checks import check_not_negative
-from .base import TeacherLogitsLoss
+from .logits import TeacherLogitsLoss
 
 __all__ = ['DISTLoss']
 
@@ -24,7 +24,12 @@ class DISTLoss(TeacherLogitsLoss):
         temperature: :math:`\lambda`.
         beta: Weight of the relation between classes.
         gamma: Weight of the relation within a class.
-        **kwargs: See :class:`TeacherLogitsLoss`.
+        **kwargs: See :class:`TeacherLogitsLoss`; without `sample_weight`,
+            as the samples of a batch are compared with each other.
+
+    Raises:
+        ValueError, TypeError: A weight is negative, there is a
+            `sample_weight`, or as :class:`TeacherLogitsLoss`.
     """
 
     def __init__(
@@ -35,6 +40,11 @@ class DISTLoss(TeacherLogitsLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(temperature, **kwargs)
+        if self.sample_weight is not None:
+            raise ValueError(
+                'Expected no `sample_weight` of DISTLoss, which compares the '
+                f'samples of a batch, but got {self.sample_weight!r}.'
+            )
         check_not_negative('beta', beta)
         check_not_negative('gamma', gamma)
         self.beta = beta

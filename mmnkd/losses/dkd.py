@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import functional as F
 from ..functional.checks import check_not_negative
-from .base import TeacherLogitsLoss
+from .logits import TeacherLogitsLoss
 
 __all__ = ['DKDLoss']
 
@@ -44,7 +44,7 @@ class DKDLoss(TeacherLogitsLoss):
         self.alpha = alpha
         self.beta = beta
 
-    def forward(
+    def rows(
         self, student: Tensor, teacher: Tensor, target: Tensor
     ) -> dict[str, Tensor]:
         """Return the two terms, logged as `target` and `nontarget`."""
@@ -55,4 +55,4 @@ class DKDLoss(TeacherLogitsLoss):
             alpha=self.alpha,
             beta=self.beta,
         )
-        return self.weighted(zip(('target', 'nontarget'), terms))
+        return dict(zip(('target', 'nontarget'), terms))

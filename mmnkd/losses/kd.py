@@ -6,7 +6,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from .. import functional as F
-from .base import TeacherLogitsLoss
+from .logits import TeacherLogitsLoss
 
 __all__ = ['KDLoss']
 
@@ -26,12 +26,10 @@ class KDLoss(TeacherLogitsLoss):
         **kwargs: See :class:`TeacherLogitsLoss`.
     """
 
-    def forward(
-        self, student: Tensor, teacher: Tensor, target: Tensor
-    ) -> Tensor:
-        """Return the loss; `target` is not used."""
-        return self.loss_weight * F.kd_loss(
+    def rows(self, student: Tensor, teacher: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each sample; `target` is not used."""
+        return F.kd_loss(
             *self.prepare(student, teacher),
             temperature=self.temperature,
-            reduction=self.reduction,
+            reduction='none',
         )

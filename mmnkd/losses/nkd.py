@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import functional as F
 from ..functional.checks import check_not_negative
-from .base import TeacherLogitsLoss
+from .logits import TeacherLogitsLoss
 
 __all__ = ['NKDLoss']
 
@@ -35,7 +35,7 @@ class NKDLoss(TeacherLogitsLoss):
         check_not_negative('gamma', gamma)
         self.gamma = gamma
 
-    def forward(
+    def rows(
         self, student: Tensor, teacher: Tensor, target: Tensor
     ) -> dict[str, Tensor]:
         """Return the two terms, logged as `target` and `nontarget`."""
@@ -45,4 +45,4 @@ class NKDLoss(TeacherLogitsLoss):
             temperature=self.temperature,
             gamma=self.gamma,
         )
-        return self.weighted(zip(('target', 'nontarget'), terms))
+        return dict(zip(('target', 'nontarget'), terms))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import torch
 from mmengine.logging import MessageHub
@@ -16,6 +16,13 @@ from ..functional.checks import check_not_negative
 __all__ = ['Schedule', 'WeightSchedule']
 
 Schedule = Union[Mapping, Sequence[Mapping], None]
+
+
+class _Progress(NamedTuple):
+    """Count both; a scheduler's ``by_epoch`` is the index of its own."""
+
+    iteration: int
+    epoch: int
 
 
 class WeightSchedule:
@@ -48,8 +55,7 @@ class WeightSchedule:
         self.schedulers = [dict(config) for config in given]
         self._try()
         self._built: Optional[tuple[Any, list]] = None
-        self._ends: dict[bool, int] = {}
-        self._steps = {True: 0, False: 0}  # by epoch, by iteration
+        self._ends = self._steps = _Progress(0, 0)
 
     @classmethod
     def of(cls, schedulers: Schedule) -> Optional[WeightSchedule]:
@@ -67,13 +73,15 @@ class WeightSchedule:
         info = MessageHub.get_current_instance().runtime_info
         if 'loop_stage' not in info:  # of a Runner that has finished
             info = {}
-        now = {True: info.get('epoch', 0), False: info.get('iter', 0)}
-        ends = {True: info.get('max_epochs'), False: info.get('max_iters')}
-        is_past = any(self._steps[key] > now[key] for key in now)
+        now = _Progress(info.get('iter', 0), info.get('epoch', 0))
+        ends = _Progress(
+            info.get('max_iters') or 0, info.get('max_epochs') or 0
+        )
+        is_past = any(step > at for step, at in zip(self._steps, now))
         if self._built is None or is_past or ends != self._ends:
             self._built = self._build(ends)
             self._ends = ends
-            self._steps = {True: 0, False: 0}
+            self._steps = _Progress(0, 0)
         optimizer, schedulers = self._built
         for scheduler in schedulers:
             by_epoch = scheduler.by_epoch
@@ -84,7 +92,7 @@ class WeightSchedule:
     def _try(self) -> None:
         """Find out now what would go wrong in the training."""
         try:
-            _, schedulers = self._build({})
+            _, schedulers = self._build(_Progress(0, 0))
         except (TypeError, ValueError, KeyError, AssertionError) as error:
             raise ValueError(
                 'Expected `weight_schedule` to have what a scheduler of '
@@ -106,20 +114,20 @@ class WeightSchedule:
                 f'{self.schedulers}. Use 0.001, say, in place of 0.'
             ) from error
 
-    def _build(self, ends: Mapping[bool, Optional[int]]) -> tuple[Any, list]:
+    def _build(self, ends: _Progress) -> tuple[Any, list]:
         """Build the schedulers as Runner.build_param_scheduler does.
 
         Args:
-            ends: The training's last epoch (True) and iteration (False).
+            ends: The training's last epoch and iteration, 0 if unknown.
         """
         optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         schedulers = []
         for config in copy.deepcopy(self.schedulers):
-            end = ends.get(config.get('by_epoch', True))
+            end = ends[config.get('by_epoch', True)]
             if end:
                 config.setdefault('end', end)
-            length = (ends.get(False) or 1) // (ends.get(True) or 1)
-            defaults = {'optimizer': optimizer, 'epoch_length': max(length, 1)}
+            length = max(ends.iteration // max(ends.epoch, 1), 1)
+            defaults = {'optimizer': optimizer, 'epoch_length': length}
             scheduler = PARAM_SCHEDULERS.build(config, default_args=defaults)
             if getattr(scheduler, 'param_name', None) != 'lr' or isinstance(
                 scheduler, ReduceOnPlateauParamScheduler

@@ -8,7 +8,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from .. import functional as F
-from .base import TeacherLogitsLoss
+from .logits import TeacherLogitsLoss
 
 __all__ = ['WSLDLoss']
 
@@ -29,13 +29,11 @@ class WSLDLoss(TeacherLogitsLoss):
     def __init__(self, temperature: float = 2.0, **kwargs: Any) -> None:
         super().__init__(temperature, **kwargs)
 
-    def forward(
-        self, student: Tensor, teacher: Tensor, target: Tensor
-    ) -> Tensor:
-        """Return the loss."""
-        return self.loss_weight * F.wsld_loss(
+    def rows(self, student: Tensor, teacher: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each sample."""
+        return F.wsld_loss(
             *self.prepare(student, teacher),
             target,
             temperature=self.temperature,
-            reduction=self.reduction,
+            reduction='none',
         )

@@ -16,8 +16,6 @@ from ..functional.tensors import at_least_float32
 from ..registry import construct
 from .recipe import FrozenTeacher
 
-__all__ = ['TeacherEnsemble', 'make_teacher']
-
 
 class TeacherEnsemble:
     r"""Look at the student's images with several teachers.
@@ -69,10 +67,7 @@ class TeacherEnsemble:
         student_preprocessor: nn.Module,
         taps: Collection[str] = ('logits',),
     ) -> None:
-        """Build the teachers that `taps` ask for.
-
-        See :meth:`FrozenTeacher.build`.
-        """
+        """Build the teachers that `taps` ask for."""
         for number, names in self._split(taps).items():
             self.teachers[number].build(student_preprocessor, names)
         self.is_built = True
@@ -95,15 +90,9 @@ class TeacherEnsemble:
         taps: Collection[str] = ('logits',),
         samples: Optional[Sequence[Any]] = None,
     ) -> dict[str, Any]:
-        """Ask the teachers that `taps` name about the student's images.
+        """Answer for the student's images, see :class:`Teacher`.
 
-        Args:
-            images: (N, channels, height, width), as the student gets them.
-            taps: What is wanted.
-            samples: N samples, for stored teachers.
-
-        Returns:
-            The outputs by tap.
+        `samples` are for stored teachers.
         """
         asked = {
             number: partial(teacher, samples=samples)

@@ -1,8 +1,8 @@
 """What mmcv and torch can make faster in a teacher's forward.
 
-Batch normalization is folded into convolutions by mmcv, in channels-last
-memory; autocast lowers the precision where it is asked for; torch.compile
-compiles. Each step is compared with the plain network on the first batch, and
+Convolutions get channels-last memory, and mmcv folds batch normalization into
+them; autocast lowers the precision and torch.compile compiles, where they are
+asked for. Each step is compared with the plain network on the first batch, and
 left out where the outputs are not those of the plain network.
 """
 
@@ -21,11 +21,14 @@ from torch import Tensor, nn
 
 from ..taps import recorded
 
-__all__ = ['Forward', 'accelerated']
-
 # The largest error of a sample's outputs, relative to their size. Rounding
 # alone stays below: 1e-5 in float32, 1e-3 in TF32, 3e-2 in bfloat16.
-LIMITS = {'folding': 1e-2, 'dtype': 1e-1, 'compile': 1e-1}
+LIMITS = {
+    'channels_last': 1e-2,
+    'folding': 1e-2,
+    'dtype': 1e-1,
+    'compile': 1e-1,
+}
 
 _NORMS = (
     nn.BatchNorm1d,
@@ -57,7 +60,7 @@ class Forward:
         """Return the network's output, and the outputs by tap."""
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        run = self.run or self.network
+        run = self.network if self.run is None else self.run
         with recorded(self.network, taps) as outputs:
             if self.dtype is None:
                 return run(images), outputs
@@ -73,7 +76,7 @@ def accelerated(
     taps: Mapping[str, str],
     logits_of: Optional[Callable[[Any, dict], Tensor]],
     *,
-    fold: bool,
+    accelerate: bool,
     dtype: Optional[torch.dtype],
     compile: bool,
 ) -> Forward:
@@ -81,12 +84,10 @@ def accelerated(
 
     Args:
         plain: The forward of a network in eval mode, which stays as it is.
-        images: (N, channels, height, width) of the first batch; the first 8
-            are compared.
+        images: (N, channels, height, width); the first 8 are compared.
         taps: What will be wanted, see :func:`recorded`.
-        logits_of: Finds (N, C) logits in what a forward returns; None where
-            no loss reads them.
-        fold: Whether to fold batch normalization, in channels-last memory.
+        logits_of: Finds (N, C) logits in what a forward returns, if wanted.
+        accelerate: Whether to change the memory format and fold norms.
         dtype: Of autocast, None for whatever is around.
         compile: Whether to use torch.compile, which sees no taps.
     """
@@ -100,10 +101,14 @@ def accelerated(
             found.append(logits - logits.mean(dim=1, keepdim=True))
         return found
 
-    def fold_step(forward: Forward) -> Forward:
-        network = fuse_conv_bn(copy.deepcopy(forward.network))
+    def layout_step(forward: Forward) -> Forward:
+        network = copy.deepcopy(forward.network)
         network.to(memory_format=torch.channels_last)
         return replace(forward, network=network, channels_last=True)
+
+    def fold_step(forward: Forward) -> Forward:
+        network = fuse_conv_bn(copy.deepcopy(forward.network))
+        return replace(forward, network=network)
 
     def dtype_step(forward: Forward) -> Forward:
         probe = images.new_ones(8, 8)
@@ -119,7 +124,9 @@ def accelerated(
         return replace(forward, run=compiled)
 
     steps: dict[str, Callable[[Forward], Forward]] = {}
-    if fold and _can_fold(plain.network):
+    if accelerate and _convolutions(plain.network) > 1:
+        steps['channels_last'] = layout_step
+    if accelerate and _can_fold(plain.network):
         steps['folding'] = fold_step
     if dtype is not None:
         steps['dtype'] = dtype_step
@@ -151,6 +158,11 @@ def accelerated(
                 what = f'left out, off by {error:.0e} ({limit})'
                 _say(step, what, logging.WARNING)
     return fast
+
+
+def _convolutions(network: nn.Module) -> int:
+    """Count them; a transformer has one, which isn't worth a copy."""
+    return sum(isinstance(m, nn.Conv2d) for m in network.modules())
 
 
 def _can_fold(network: nn.Module) -> bool:

@@ -12,8 +12,6 @@ from mmengine.logging import print_log
 from mmpretrain.models import HuggingFaceClassifier, TimmClassifier
 from torch import Tensor, nn
 
-__all__ = ['Format', 'ImageAdapter', 'height_and_width']
-
 
 class ImageAdapter:
     """Undo the student's normalization and apply the teacher's.
@@ -73,11 +71,7 @@ class ImageAdapter:
 def height_and_width(
     size: Union[int, Sequence[int], None],
 ) -> Optional[tuple[int, int]]:
-    """Read a teacher's `input_size`, an int or a pair.
-
-    Raises:
-        ValueError: It is neither.
-    """
+    """Read a teacher's `input_size`, an int or a pair."""
     if size is None:
         return None
     pair = (size, size) if isinstance(size, int) else size
@@ -115,12 +109,7 @@ class Format(NamedTuple):
     def of_pretrained(
         cls, network: nn.Module, config: Mapping[str, Any]
     ) -> Optional[Format]:
-        """Read what timm or transformers trained a network with, if any.
-
-        Args:
-            network: A classifier of mmpretrain.
-            config: Its config.
-        """
+        """Read what timm or transformers trained a network with, if any."""
         if isinstance(network, TimmClassifier):
             known = getattr(network.model, 'pretrained_cfg', None) or {}
             mean, std = known.get('mean'), known.get('std')

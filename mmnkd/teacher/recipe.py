@@ -24,8 +24,6 @@ from .images import Format, ImageAdapter, height_and_width
 from .source import find_weights, read_source
 from .teacher import Teacher
 
-__all__ = ['FrozenTeacher']
-
 _NOT_GIVEN: Any = object()
 _OPTIONS = ('logits_tap', 'mode', 'input_size', 'class_indices')
 _DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
@@ -55,9 +53,9 @@ class FrozenTeacher:
             are resized to. None keeps the student's.
         class_indices: For each class of the student its index among the
             teacher's, where the two differ.
-        accelerate: Whether to fold batch normalization into convolutions, in
-            eval mode: the same outputs but for rounding, which the first
-            batch shows.
+        accelerate: Whether to use channels-last memory and to fold batch
+            normalization into convolutions, in eval mode: the same outputs
+            but for rounding, which the first batch shows.
         dtype: 'bfloat16' or 'float16', in which autocast runs the network;
             refused where the first batch's outputs are off by over 10 %.
             None: float32, or what the student runs in.
@@ -106,7 +104,7 @@ class FrozenTeacher:
         self.input_size = height_and_width(input_size)
         self.class_indices = class_indices
         self.speedup = {
-            'fold': accelerate and mode == 'eval',
+            'accelerate': accelerate and mode == 'eval',
             'dtype': _autocast_dtype(dtype),
             'compile': compile,
         }
@@ -163,12 +161,7 @@ class FrozenTeacher:
     def untrained(
         self, student_preprocessor: nn.Module, taps: Collection[str]
     ) -> Teacher:
-        """Return such a teacher without its weights, to see output sizes.
-
-        Args:
-            student_preprocessor: As in :meth:`build`.
-            taps: What will be asked for.
-        """
+        """Return such a teacher without its weights, to see output sizes."""
         return self._assemble(student_preprocessor, taps, load=False)
 
     def __call__(
@@ -180,9 +173,6 @@ class FrozenTeacher:
         """Answer for the student's images, see :class:`Teacher`.
 
         `samples` are for stored teachers, and not used.
-
-        Raises:
-            RuntimeError: :meth:`build` was not called.
         """
         if self._built is None:
             raise RuntimeError('Expected `build()` before the first images.')
@@ -210,7 +200,7 @@ class FrozenTeacher:
         *,
         load: bool,
     ) -> Teacher:
-        config, trained_size = read_source(self.model)
+        config, size = read_source(self.model)
         if not load and 'pretrained' in config:  # timm and transformers would
             config['pretrained'] = False  # download
         has_own_format = config.get('data_preprocessor') is not None
@@ -220,6 +210,8 @@ class FrozenTeacher:
             if load:
                 self._load(network)
         own = Format.of(network.data_preprocessor) if has_own_format else None
+        if isinstance(network, TimmClassifier):
+            size = tuple(network.model.pretrained_cfg['input_size'][1:])
         return Teacher(
             network.train(load and self.mode == 'train'),
             ImageAdapter(
@@ -230,7 +222,8 @@ class FrozenTeacher:
             taps,
             logits_tap=self.logits_tap,
             class_indices=self.class_indices,
-            trained_size=trained_size,
+            # Who sets a size, or only looks at shapes, needs no warning.
+            trained_size=None if self.input_size or not load else size,
             speedup=self.speedup if load else {},
         )
 

@@ -16,8 +16,6 @@ from mmpretrain.apis import ModelHub, list_models
 from ..checkpoint import check_file
 from .images import height_and_width
 
-__all__ = ['find_weights', 'read_source']
-
 ModelName = Union[str, os.PathLike, dict]
 
 

@@ -14,8 +14,6 @@ from ..taps import as_logits, check_taps
 from .fast import Forward, accelerated
 from .images import ImageAdapter
 
-__all__ = ['Teacher']
-
 
 class Teacher:
     """Answer with a network's logits and features, without a gradient.
@@ -28,11 +26,8 @@ class Teacher:
             network.
         class_indices: The teacher's class for each of the student's, or None.
         trained_size: (height, width) of the images it was trained on.
-        speedup: Arguments `fold`, `dtype` and `compile` of
+        speedup: Arguments `accelerate`, `dtype` and `compile` of
             :func:`accelerated`; none for the plain network.
-
-    Raises:
-        ValueError: A tap is no sub-module.
     """
 
     def __init__(
@@ -62,16 +57,14 @@ class Teacher:
         self.expect(taps)
 
     def expect(self, taps: Collection[str]) -> None:
-        """Check taps, and compare their outputs too before going faster.
-
-        Raises:
-            ValueError: A tap is no sub-module.
-        """
+        """Check taps, and compare their outputs too before going faster."""
         if self.taps.keys() >= set(taps):
             return
         modules = {tap: tap for tap in taps}
         if 'logits' in modules:
             modules['logits'] = self.logits_tap
+            if not self.logits_tap:
+                _check_classes(self.network)
         check_taps(self.network, filter(None, modules.values()), 'teacher')
         self.taps.update(modules)
         # What the network as a whole puts out needs no hook.
@@ -142,3 +135,16 @@ class Teacher:
                 f'{self.highest_class}.'
             )
         return logits.index_select(1, self.columns)
+
+
+def _check_classes(network: nn.Module) -> None:
+    """Refuse a network whose output is features, before they are compared."""
+    headless = getattr(network, 'head', network) is None
+    model = getattr(network, 'model', None)  # of timm
+    if headless or getattr(model, 'num_classes', None) == 0:
+        raise ValueError(
+            f'Expected a teacher with classes, whose logits a loss reads, but '
+            f'{type(network).__name__} has no head. Take losses on features, '
+            "such as dict(type='FeatureCosineLoss', student_taps=..., "
+            'teacher_taps=...).'
+        )

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from command import ENVIRONMENT, MMNKD, ROOT, listen_to_interrupts, run
 
-from mmnkd.datasets import Digits
-
-ROOT = Path(__file__).parents[1]
+from mmnkd.cli import main
 
 
 @pytest.fixture(scope='module')
@@ -23,15 +22,7 @@ def demo(tmp_path_factory):
     """Run the demo; return its folder and what it printed."""
     work_dir = tmp_path_factory.mktemp('demo')
     options = ['--seeds', '2', '--epochs', '1', '--work-dir', work_dir]
-    result = subprocess.run(
-        [sys.executable, 'tools/demo.py', *options],
-        cwd=ROOT,
-        env={**os.environ, 'PYTHONWARNINGS': 'ignore', 'COLUMNS': '200'},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    return work_dir, result.stdout
+    return work_dir, run(*MMNKD, 'demo', *options)
 
 
 def test_demo_prints_the_numbers_of_its_runs(demo):
@@ -58,7 +49,7 @@ def test_demo_leaves_a_plot_of_the_curves(demo):
 def test_demo_checkpoint_loads_into_plain_mmpretrain_without_mmnkd(demo):
     _, printed = demo
     (path,) = re.findall(r'Checkpoint: (\S+)', printed)
-    assert Path(path).parent.parent.name == 'nkd_wide_tiny_1xb64_digits'
+    assert Path(path).parents[1].name == 'nkd_wide_tiny_1xb64_digits'
     student = tiny.resnet(width=6)
     model = tiny.build(student)
     saved = torch.load(path, weights_only=True)
@@ -78,63 +69,36 @@ def test_demo_checkpoint_loads_into_plain_mmpretrain_without_mmnkd(demo):
     assert '<All keys matched successfully>' in result.stdout, result.stderr
 
 
-def test_demo_needs_two_seeds_for_a_spread():
-    result = subprocess.run(
-        [sys.executable, ROOT / 'tools' / 'demo.py', '--seeds', '1'],
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 2
-    assert '--seeds needs at least 2, but got 1' in result.stderr
+@pytest.mark.parametrize('option', [['--seeds', '1'], ['--epochs', '-1']])
+def test_demo_refuses_numbers_that_make_no_sense(capsys, option):
+    with pytest.raises(SystemExit) as stopped:
+        main(['demo', *option])
+    assert stopped.value.code == 2
+    assert 'at least 2, and --epochs at least 0' in capsys.readouterr().err
+
+
+def test_demo_says_which_package_is_missing(capsys, monkeypatch):
+    monkeypatch.setattr('mmnkd.cli.demo.find_spec', lambda name: None)
+    assert main(['demo']) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'The demo needs matplotlib, rich, sklearn. Run: pip' in line
 
 
 def test_demo_stops_when_it_is_interrupted(tmp_path):
     printed = tmp_path / 'printed.txt'
     with open(printed, 'w') as file:
         process = subprocess.Popen(
-            [sys.executable, 'tools/demo.py', '--work-dir', tmp_path],
+            [*MMNKD, 'demo', '--work-dir', tmp_path],
             cwd=ROOT,
+            env=ENVIRONMENT,
             stdout=file,
             stderr=file,
             start_new_session=True,
+            preexec_fn=listen_to_interrupts,
         )
         while not (tmp_path / 'baseline_wide_1xb64_digits').exists():
             assert process.poll() is None, printed.read_text()
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
-        assert process.wait(timeout=60) == 1
-    assert 'Interrupted.' in printed.read_text().splitlines()[-1]
-
-
-def test_digits_are_split_by_class_and_disjoint():
-    splits = {name: Digits(split=name) for name in ('train', 'test')}
-    data = {
-        name: [split.get_data_info(i) for i in range(len(split))]
-        for name, split in splits.items()
-    }
-    assert {name: len(rows) for name, rows in data.items()} == {
-        'train': 1201,
-        'test': 596,
-    }
-    for label in range(10):
-        counts = {
-            name: sum(row['gt_label'] == label for row in rows)
-            for name, rows in data.items()
-        }
-        assert abs(counts['train'] - 2 * counts['test']) <= 2
-    seen = {row['img'].tobytes() for row in data['train']}
-    assert not seen & {row['img'].tobytes() for row in data['test']}
-    image = data['train'][0]['img']
-    assert (image.shape, image.dtype.name) == ((8, 8, 3), 'uint8')
-    assert max(row['img'].max() for row in data['train']) == 255
-
-
-def test_digits_refuse_another_split():
-    with pytest.raises(ValueError, match="'train' or 'test', but got 'val'"):
-        Digits(split='val')
-
-
-def test_digits_say_how_to_get_scikit_learn(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'sklearn.datasets', None)
-    with pytest.raises(ImportError, match=r'pip install "mmnkd\[demo\]"'):
-        Digits(split='train')
+        assert process.wait() == 130
+    assert printed.read_text().splitlines()[-1] == 'Interrupted.'

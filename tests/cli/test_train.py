@@ -1,18 +1,19 @@
-"""The command lines, run as a user runs them, on the demo's configs."""
+"""Train, test and export, run as a user runs them, on the demo's configs."""
 
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import tiny
 import torch
-from command import ENVIRONMENT, ROOT, run, train
+from command import ENVIRONMENT, MMNKD, ROOT, listen_to_interrupts, run, train
 from mmengine.config import Config
+
+from mmnkd.cli import main
 
 TEACHER = 'configs/demo/baseline_wide_1xb64_digits.py'
 BASELINE = 'configs/demo/baseline_tiny_1xb64_digits.py'
@@ -23,20 +24,23 @@ RANDOM_TEACHER = 'model.teacher.checkpoint=None'
 
 def stop_after_first_epoch(work_dir, number):
     """Start a training, and send it a signal once an epoch is saved."""
-    command = [sys.executable, 'tools/train.py', NKD, '--work-dir', work_dir]
+    command = [*MMNKD, 'train', NKD, '--work-dir', work_dir]
     command += ['--cfg-options', 'train_cfg.max_epochs=1000', RANDOM_TEACHER]
     printed = work_dir / 'printed.txt'
     with open(printed, 'w') as file:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=ENVIRONMENT, stdout=file, stderr=file
+            command,
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            stdout=file,
+            stderr=file,
+            preexec_fn=listen_to_interrupts,
         )
-        deadline = time.monotonic() + 200
         while not (work_dir / 'last_checkpoint').exists():
             assert process.poll() is None, printed.read_text()
-            assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(number)
-        return process.wait(timeout=60), printed.read_text()
+        return process.wait(), printed.read_text()
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGKILL])
@@ -45,17 +49,12 @@ def test_training_that_is_stopped_goes_on_with_resume(number, tmp_path):
     if number == signal.SIGINT:
         assert code == 130
         assert 'run the same command with --resume' in output
+        assert 'Traceback' not in output
     saved = Path((tmp_path / 'last_checkpoint').read_text())
     done = int(saved.stem.split('_')[1])
-    output = train(
-        NKD,
-        '--work-dir',
-        tmp_path,
-        '--resume',
-        '--cfg-options',
-        f'train_cfg.max_epochs={done + 1}',
-        RANDOM_TEACHER,
-    )
+    more = [f'train_cfg.max_epochs={done + 1}', RANDOM_TEACHER]
+    where = ['--work-dir', tmp_path, '--resume']
+    output = train(NKD, *where, '--cfg-options', *more)
     assert f'resumed epoch: {done}' in output
     assert f'Epoch(train) [{done + 1}]' in output
     assert f'Epoch(train) [{done}]' not in output
@@ -63,16 +62,9 @@ def test_training_that_is_stopped_goes_on_with_resume(number, tmp_path):
 
 
 def test_train_has_the_options_of_mmpretrain(tmp_path):
-    output = train(
-        BASELINE,
-        '--work-dir',
-        tmp_path,
-        '--no-validate',
-        '--auto-scale-lr',
-        '--cfg-options',
-        *SHORT,
-        'train_dataloader.batch_size=32',
-    )
+    options = ['--no-validate', '--auto-scale-lr', '--cfg-options', *SHORT]
+    options += ['train_dataloader.batch_size=32', '--work-dir', tmp_path]
+    output = train(BASELINE, *options)
     assert 'LR is set based on batch size of 64 and the current' in output
     assert 'accuracy/top1' not in output
     (dumped,) = tmp_path.glob('*.py')
@@ -81,14 +73,72 @@ def test_train_has_the_options_of_mmpretrain(tmp_path):
     assert config.train_dataloader.batch_size == 32
 
 
+def refused(capsys, monkeypatch, *arguments):
+    """Run a command that fails; return the last line that it prints."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv('LOCAL_RANK', '0')  # mmpretrain's tools would set it
+    assert main([str(argument) for argument in arguments]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f'mmnkd {arguments[0]}: ')
+    return line
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs no GPU to fail')
-def test_amp_and_slurm_say_that_they_need_a_gpu(tmp_path):
-    output = train(BASELINE, '--amp', '--work-dir', tmp_path, code=1)
-    assert 'mixed precision (--amp, AmpOptimWrapper) needs a GPU' in output
-    output = train(
-        BASELINE, '--launcher', 'slurm', '--work-dir', tmp_path, code=1
-    )
-    assert '--launcher slurm needs GPUs' in output
+def test_amp_and_slurm_say_that_they_need_a_gpu(capsys, monkeypatch, tmp_path):
+    command = ['train', BASELINE, '--work-dir', tmp_path]
+    line = refused(capsys, monkeypatch, *command, '--amp')
+    assert 'Mixed precision (--amp, AmpOptimWrapper) needs a GPU' in line
+    line = refused(capsys, monkeypatch, *command, '--launcher', 'slurm')
+    assert '--launcher slurm needs GPUs' in line
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['model.type=NoSuchClassifier'], 'NoSuchClassifier is not in the'),
+        (['model.distill_losses.nkd.gama=1'], "'gama'"),
+        (['model.distill_losses.nkd.gamma=-1'], 'Expected `gamma` to be'),
+        (['model.teacher.checkpoint=no/such.pth'], "none at 'no/such.pth'"),
+    ],
+)
+def test_train_tells_an_error_of_the_config_in_one_line(
+    options, message, capsys, monkeypatch, tmp_path
+):
+    name = f'experiment_name={tmp_path.name}'  # mmengine keeps them apart
+    command = ['train', NKD, '--work-dir', tmp_path, '--cfg-options', name]
+    assert message in refused(capsys, monkeypatch, *command, *options)
+
+
+@pytest.mark.parametrize('command', ['train', 'test'])
+def test_a_config_that_can_not_be_read_is_told_in_one_line(
+    command, capsys, monkeypatch, tmp_path
+):
+    config, more = tmp_path / 'c.py', ['a.pth'] * (command == 'test')
+    line = refused(capsys, monkeypatch, command, config, *more)
+    assert str(config) in line
+    config.write_text('model = dict(\n')
+    line = refused(capsys, monkeypatch, command, config, *more)
+    assert str(config) in line
+
+
+def test_test_tells_what_is_missing(capsys, monkeypatch, tmp_path):
+    command = ['test', BASELINE, tmp_path / 'no.pth', '--work-dir', tmp_path]
+    line = refused(capsys, monkeypatch, *command)
+    assert f'{tmp_path / "no.pth"} can not be found' in line
+    line = refused(capsys, monkeypatch, *command, '--out-item', 'metrics')
+    assert 'Expected --out FILE with --out-item' in line
+
+
+def test_export_tells_what_is_wrong_with_a_file(capsys, monkeypatch, tmp_path):
+    source, target = tmp_path / 'a.pth', tmp_path / 'b.pth'
+    line = refused(capsys, monkeypatch, 'export', source, target)
+    assert f"none at '{source}'" in line
+    source.write_text('<html>')
+    line = refused(capsys, monkeypatch, 'export', source, target)
+    assert f"Expected '{source}' to be a checkpoint" in line
+    target.touch()
+    line = refused(capsys, monkeypatch, 'export', source, target)
+    assert 'there is one. Name another' in line
 
 
 def test_test_needs_no_teacher_file(tmp_path):
@@ -96,23 +146,14 @@ def test_test_needs_no_teacher_file(tmp_path):
     torch.save({'state_dict': student.state_dict()}, tmp_path / 'student.pth')
     results = {}
     for config, name in ((BASELINE, 'plain'), (NKD, 'distilled')):
-        run(
-            sys.executable,
-            'tools/test.py',
-            config,
-            tmp_path / 'student.pth',
-            '--work-dir',
-            tmp_path / name,
-            '--out',
-            tmp_path / f'{name}.json',
-            '--out-item',
-            'metrics',
-            '--cfg-options',
-            'model.teacher.checkpoint=no/such/file.pth'
-            if name == 'distilled'
-            else 'log_level=INFO',
-        )
-        results[name] = json.loads((tmp_path / f'{name}.json').read_text())
+        out = tmp_path / f'{name}.json'
+        options = ['--work-dir', tmp_path / name, '--out-item', 'metrics']
+        if config == NKD:
+            teacher = 'model.teacher.checkpoint=no/such/file.pth'
+            options += ['--cfg-options', teacher]
+        command = [*MMNKD, 'test', config, tmp_path / 'student.pth']
+        run(*command, '--out', out, *options)
+        results[name] = json.loads(out.read_text())
     assert results['plain'] == results['distilled']
     assert 0 < results['plain']['accuracy/top1'] < 100
 
@@ -120,26 +161,16 @@ def test_test_needs_no_teacher_file(tmp_path):
 def test_test_writes_predictions(tmp_path):
     student = tiny.build(Config.fromfile(ROOT / BASELINE).model)
     torch.save({'state_dict': student.state_dict()}, tmp_path / 'student.pth')
-    command = [sys.executable, 'tools/test.py', BASELINE]
-    command += [tmp_path / 'student.pth', '--work-dir', tmp_path]
-    run(*command, '--out', tmp_path / 'predictions.pkl')
-    assert (tmp_path / 'predictions.pkl').stat().st_size > 1000
-    output = run(*command, '--out-item', 'metrics', code=1)
-    assert 'give --out as well' in output
+    command = [*MMNKD, 'test', BASELINE, tmp_path / 'student.pth']
+    out = tmp_path / 'predictions.pkl'
+    run(*command, '--work-dir', tmp_path, '--out', out)
+    assert out.stat().st_size > 1000
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for two CPU processes')
 def test_two_processes_train_export_and_test_on_a_cpu(tmp_path):
     uskd, mgd = 'model.distill_losses.uskd', 'model.distill_losses.mgd'
-    output = run(
-        'tools/dist_train.sh',
-        NKD,
-        2,
-        '--work-dir',
-        tmp_path,
-        '--cfg-options',
-        *SHORT,
-        RANDOM_TEACHER,
+    options = [
         'find_unused_parameters=False',
         f'{uskd}.type=USKDLoss',
         f'{uskd}.student_taps=[logits,backbone.layer1]',
@@ -147,19 +178,19 @@ def test_two_processes_train_export_and_test_on_a_cpu(tmp_path):
         f'{mgd}.student_taps=backbone.layer2',
         f'{mgd}.teacher_taps=backbone.layer2',
         f'{mgd}.weight_schedule.type=LinearLR',
-    )
+    ]
+    command = ['tools/dist_train.sh', NKD, 2, '--work-dir', tmp_path]
+    options = ['--cfg-options', *SHORT, RANDOM_TEACHER, *options]
+    output = run(*command, *options)
     assert 'Epoch(val) [3]' in output
     for logged in ('loss_uskd_weak', 'loss_mgd', 'weight_mgd: 1.0000'):
         assert logged in output
     student = tmp_path / 'student.pth'
-    tool = [sys.executable, 'tools/export_student.py']
-    printed = run(*tool, tmp_path / 'epoch_3.pth', student)
+    printed = run(*MMNKD, 'export', tmp_path / 'epoch_3.pth', student)
     assert f'The student is in {student}' in printed
     saved = torch.load(student, weights_only=True)
     plain = tiny.build(Config.fromfile(ROOT / BASELINE).model)
     plain.load_state_dict(saved['state_dict'], strict=True)
-    again = run(*tool, tmp_path / 'epoch_3.pth', student, code=1)
-    assert 'there is one. Name another' in again
     output = run('tools/dist_test.sh', NKD, student, 2, '--work-dir', tmp_path)
     assert 'accuracy/top1' in output
 
@@ -169,23 +200,15 @@ def test_slurm_script_asks_for_the_gpus(tmp_path):
     srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     srun.chmod(0o755)
     environment = {'PATH': f'{tmp_path}:{os.environ["PATH"]}', 'GPUS': '2'}
-    arguments = ['part', 'job', NKD, 'out', '--resume']
-    result = subprocess.run(
-        ['tools/slurm_train.sh', *arguments],
+    lines = subprocess.check_output(
+        ['tools/slurm_train.sh', 'part', 'job', NKD, 'out', '--resume'],
         cwd=ROOT,
         env=environment,
-        capture_output=True,
         text=True,
-        check=True,
-    )
-    lines = result.stdout.splitlines()
+    ).splitlines()
     assert {'--ntasks=2', '--gres=gpu:2', '--job-name=job'} <= set(lines)
-    assert lines[-4:] == [
-        NKD,
-        '--work-dir=out',
-        '--launcher=slurm',
-        '--resume',
-    ]
+    last = [NKD, '--work-dir=out', '--launcher=slurm', '--resume']
+    assert lines[-4:] == last
 
 
 @pytest.mark.parametrize(

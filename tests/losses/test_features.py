@@ -29,6 +29,7 @@ CLASS_TOKEN = torch.full((2, 1, 3), -1.0)
         torch.cat([CLASS_TOKEN, TOKENS], dim=1),
         torch.cat([CLASS_TOKEN, CLASS_TOKEN, TOKENS], dim=1),
         (TOKENS, (4, 4)),  # a stage of Swin
+        (TOKENS[:, :4], TOKENS),
         BaseModelOutput(last_hidden_state=TOKENS),
     ],
 )
@@ -37,57 +38,31 @@ def test_every_form_of_features_is_a_map(output):
     assert channels_of(output) == 3
 
 
-def test_the_images_tell_the_shape_of_a_grid():
-    for height, width in ((14, 16), (12, 14), (7, 9), (9, 7)):
-        for extra in range(3):
-            tokens = torch.randn(2, height * width + extra, 3)
-            size = (16 * height, 16 * width)
-            expected = tokens[:, extra:].transpose(1, 2)
-            actual = as_map(tokens, size)
-            assert actual.shape[2:] == (height, width)
-            assert torch.equal(actual.flatten(2), expected)
-            vector = as_vector(tokens, size)
-            wanted = tokens[:, 0] if extra else tokens.mean(dim=1)
-            torch.testing.assert_close(vector, wanted)
-    with pytest.raises(ValueError, match=r'\(224, 256\) images.*199 tokens'):
-        as_map(torch.randn(2, 199, 3), (224, 256))
-
-
-def test_patches_need_not_divide_the_images():
-    for size, grid in (
-        ((64, 72), (4, 5)),
-        ((70, 100), (5, 7)),
-        ((70, 100), (4, 6)),
-        ((200, 300), (7, 10)),
-    ):
-        length = grid[0] * grid[1]
-        tokens = torch.randn(2, 1 + length, 3)
-        expected = tokens[:, 1:].transpose(1, 2).unflatten(2, grid)
-        assert torch.equal(as_map(tokens, size), expected)
-        last = torch.randn(2, *grid, 768)
-        assert as_vector(last, size).shape == (2, 768)
-
-
 def test_maps_with_channels_last_are_turned():
     last = MAP.permute(0, 2, 3, 1)
     assert torch.equal(as_map(last), MAP)
     assert channels_of(last) == 3
+
+
+def test_known_channels_tell_where_they_are_in_maps_that_are_not_square():
     wide = torch.randn(2, 5, 2, 4)
-    assert as_map(wide, (64, 128)) is wide
-    turned = as_map(wide.permute(0, 2, 3, 1), (64, 128))
-    assert torch.equal(turned, wide)
-    odd = torch.randn(2, 5, 3, 4)  # images that were padded
-    assert as_map(odd, (65, 120)) is odd
+    last = wide.permute(0, 2, 3, 1)
+    assert as_map(wide, 5) is wide
+    assert torch.equal(as_map(last, 5), wide)
+    torch.testing.assert_close(as_vector(last, 5), wide.mean(dim=(2, 3)))
+    square = torch.randn(2, 4, 4, 4)  # both would do
+    assert as_map(square, 4) is square
 
 
-def test_a_grid_that_is_not_square_needs_its_size():
+def test_tokens_of_a_grid_that_is_not_square_need_its_shape():
     wide = MAP[:, :, :2]  # 2x4
     tokens = wide.flatten(2).transpose(1, 2)
-    assert torch.equal(as_map((tokens, (2, 4))), wide)
-    assert torch.equal(as_map((tokens, torch.Size([2, 4]))), wide)
-    with pytest.raises(ValueError, match='square images.*got 8 tokens'):
-        as_map(tokens)
+    for shape in ((2, 4), torch.Size([2, 4])):  # beside them, as in Swin
+        assert torch.equal(as_map((tokens, shape)), wide)
     assert torch.equal(as_vector((tokens, (2, 4))), tokens.mean(dim=1))
+    for get in (as_map, as_vector):
+        with pytest.raises(ValueError, match='square grid.*got 8 tokens.*map'):
+            get(tokens)
 
 
 def test_a_vector_is_the_class_token_or_the_mean():
@@ -117,7 +92,7 @@ def test_squared_errors_are_summed_a_sample_in_float32():
         (((4, 4),), TypeError, 'put out tuple without'),
         (torch.zeros(3), ValueError, r'\(N, C\), but got \(3,\)'),
         (torch.zeros(2, 3), ValueError, r'height and width.*before the pool'),
-        (torch.zeros(2, 13, 3), ValueError, 'square images.*13 tokens'),
+        (torch.zeros(2, 13, 3), ValueError, 'square grid.*13 tokens'),
     ],
 )
 def test_what_is_no_map_is_refused(output, error, message):

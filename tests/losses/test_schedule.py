@@ -159,17 +159,6 @@ LOG_ALL = {
 }
 
 
-@pytest.mark.parametrize('name', ['loss_nkd', 'nkd_loss', 'loss'])
-def test_a_logged_factor_is_never_summed(name):
-    losses = {name: {'type': 'NKDLoss', 'weight_schedule': STEPS}}
-    model = tiny.build(tiny.distilled(losses=losses))
-    log = model.loss(*tiny.batch())
-    (factor,) = (key for key in log if 'weight' in key)
-    total, _ = model.parse_losses(log)
-    assert log.pop(factor) == 1
-    torch.testing.assert_close(total, sum(log.values()))
-
-
 def test_losses_of_a_training_follow_their_schedules(tmp_path):
     model = tiny.distilled(
         losses={

@@ -1,0 +1,91 @@
+"""The command ``mmnkd``: a file a subcommand, each with a `main`.
+
+A new subcommand is a file with ``main(arguments)`` and a line in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Optional
+
+__all__ = ['COMMANDS', 'main']
+
+COMMANDS = {
+    'train': 'train a model by a config',
+    'test': 'test a checkpoint by a config',
+    'cache': "store the teacher's outputs, to train on them many times",
+    'export': 'write the student of a checkpoint alone',
+    'benchmark': 'measure the speed of losses, teachers and training steps',
+    'demo': 'distill on real images in a few minutes',
+}
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run a subcommand.
+
+    Args:
+        arguments: What follows ``mmnkd``; None for this process's own.
+
+    Returns:
+        The exit code: 0, 1 after an error that is told in one line, 130
+        after an interrupt.
+
+    Raises:
+        SystemExit: After ``--help`` or for wrong usage, as argparse does.
+        Exception: An error that the user's files and options don't explain.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = _parser().parse_args(given[:1]).command
+    command = importlib.import_module(f'.{name}', __package__)
+    try:
+        with warnings.catch_warnings():
+            # mmengine imports it.
+            warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
+            command.main(given[1:])
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or 'Interrupted.', file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not _is_explained(error):
+            raise
+        text = error.args[0] if isinstance(error, KeyError) else error
+        print(f'mmnkd {name}: {text}', file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    from .. import __version__
+
+    parser = argparse.ArgumentParser(
+        prog='mmnkd',
+        description='Distill image classifiers of MMPretrain.',
+        epilog='mmnkd COMMAND --help tells more.',
+    )
+    parser.add_argument('--version', action='version', version=__version__)
+    commands = parser.add_subparsers(
+        dest='command', metavar='COMMAND', required=True
+    )
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text)
+    return parser
+
+
+def _is_explained(error: Exception) -> bool:
+    """Tell whether one line is enough: what the user gave is at fault.
+
+    All else keeps its traceback: a bug, or an error in the user's code.
+    """
+    text = str(error)
+    if not text or '\n' in text or isinstance(error, AssertionError):
+        return False
+    if isinstance(error, (ImportError, OSError)):
+        return True
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    origin = frame.f_globals.get('__name__', '')
+    return origin.startswith(('mmnkd.', 'mmengine.config', 'mmengine.regis'))

@@ -1,0 +1,400 @@
+"""``mmnkd benchmark``: the speed of losses, teachers and training steps.
+
+All variants run in one process and by turns: each once a round, in random
+order, so that a slow spell of the machine hits all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import logging
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any, Callable
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config, ConfigDict
+from mmengine.hub import get_config
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from .. import __version__, functional
+from ..functional.closed_form import _plain_forms
+from ..teacher import FrozenTeacher
+
+__all__ = ['alternate', 'main', 'released_nkd_loss', 'table']
+
+SHORT_NAMES = {
+    'resnet18': 'mmpretrain::resnet/resnet18_8xb32_in1k.py',
+    'resnet34': 'mmpretrain::resnet/resnet34_8xb32_in1k.py',
+    'resnet50': 'mmpretrain::resnet/resnet50_8xb32_in1k.py',
+    'mobilenetv2': 'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
+    'swin-tiny': 'mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py',
+}
+
+Functions = dict[str, Callable[[], Any]]
+Seconds = dict[str, list[float]]  # of each round, by what was timed
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, and print tables in Markdown.
+
+    Args:
+        arguments: What follows ``mmnkd benchmark``.
+
+    Raises:
+        ImportError: timm is wanted, and missing.
+        OSError, ValueError: A model isn't what it should be.
+    """
+    args = _arguments(arguments)
+    torch.set_num_threads(args.threads)
+    # mmengine would tell of each network that is built.
+    MMLogger.get_current_instance().setLevel(logging.WARNING)
+    for text in args.measure(args):
+        print(text, end='\n\n')
+    print(_where(args))
+
+
+def alternate(functions: Functions, args: argparse.Namespace) -> Seconds:
+    """Time functions by turns.
+
+    Args:
+        functions: What to call, by name.
+        args: With ``rounds``, ``warmup`` and ``device``.
+    """
+    wait = torch.cuda.synchronize if args.device == 'cuda' else bool
+    seconds: Seconds = {name: [] for name in functions}
+    for number in range(-args.warmup, args.rounds):
+        if sys.stderr.isatty():
+            print(f'\rround {number}', end='\r', file=sys.stderr)
+        order = random.Random(number).sample(list(functions), len(functions))
+        gc.collect()  # here, rather than amid a measurement
+        gc.disable()
+        for name in order:
+            wait()
+            start = time.perf_counter()
+            functions[name]()
+            wait()
+            if number >= 0:
+                seconds[name].append(time.perf_counter() - start)
+        gc.enable()
+    return seconds
+
+
+def table(title: str, seconds: Seconds, baselines: Sequence[str]) -> str:
+    """Return medians in Markdown, with the 10th and the 90th percentile.
+
+    Args:
+        title: What was measured.
+        seconds: Those of each round, by name.
+        baselines: Names that the others are divided by, round by round.
+    """
+    head = [title, 'ms', *(f'÷ {name}' for name in baselines)]
+    rows = [head, ['---', *['---:'] * (len(head) - 1)]]
+    for name, values in seconds.items():
+        rows.append([name, _spread([1000 * value for value in values])])
+        for other in baselines:
+            ratios = [a / b for a, b in zip(values, seconds[other])]
+            rows[-1].append('1' if name == other else _spread(ratios))
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def _spread(values: Sequence[float]) -> str:
+    ordered, tenth = sorted(values), len(values) // 10
+    low, middle, high = ordered[tenth], median(values), ordered[~tenth]
+    digits = 0 if middle >= 100 else 1 if middle >= 10 else 2
+    return f'{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})'
+
+
+# The losses.
+
+
+def released_nkd_loss(
+    logits_student: Tensor, logits_teacher: Tensor, target: Tensor
+) -> Tensor:
+    """Compute NKD by boolean masks, the formulation of the released code."""
+    n, classes = logits_student.shape
+    is_target = F.one_hot(target, classes).bool()
+    log_p = F.log_softmax(logits_student, dim=1)[is_target]
+    target_term = -F.softmax(logits_teacher, dim=1)[is_target] * log_p
+    student, teacher = (
+        logits[~is_target].reshape(n, classes - 1)
+        for logits in (logits_student, logits_teacher)
+    )
+    nontarget_term = -F.softmax(teacher, 1) * F.log_softmax(student, 1)
+    return target_term.mean() + 1.5 * nontarget_term.sum(dim=1).mean()
+
+
+def _losses() -> dict[str, Loss]:
+    ours: dict[str, Loss] = {
+        'NKD': functional.nkd_loss,
+        'tf-NKD': lambda s, t, y: functional.tf_nkd_loss(s, y),
+        'KD': lambda s, t, y: functional.kd_loss(s, t),
+        'DKD': functional.dkd_loss,
+    }
+    losses: dict[str, Loss] = {
+        'cross-entropy': lambda s, t, y: F.cross_entropy(s, y)
+    }
+    for name, loss in ours.items():
+        losses |= {name: loss, f'{name}, plain': _plain_forms()(loss)}
+    return {**losses, 'NKD, as released': released_nkd_loss}
+
+
+def _measure_losses(args: argparse.Namespace) -> Iterator[str]:
+    """Time each loss with its backward."""
+    for batch, classes in args.shapes:
+        torch.manual_seed(0)
+        logits = 3 * torch.randn(2, batch, classes)
+        student, teacher = logits.to(args.device)
+        student.requires_grad_()
+        target = torch.randint(classes, (batch,)).to(args.device)
+
+        def run(loss: Loss, *tensors: Tensor) -> None:
+            torch.autograd.grad(loss(*tensors), tensors[0])
+
+        functions: Functions = {
+            name: partial(run, loss, student, teacher, target)
+            for name, loss in _losses().items()
+        }
+        title = f'{batch} x {classes} logits'
+        seconds = alternate(functions, args)
+        yield table(title, seconds, ['cross-entropy', 'NKD'])
+
+
+# The teacher.
+
+
+def _measure_teacher(args: argparse.Namespace) -> Iterator[str]:
+    """Time the ways to run a teacher."""
+    ways: dict[str, dict] = {
+        'plain': {'accelerate': False},
+        'accelerated (default)': {},
+        'bfloat16': {'dtype': 'bfloat16'},
+    }
+    if args.compile:
+        ways['compiled'] = {'compile': True}
+        ways['compiled, bfloat16'] = {'compile': True, 'dtype': 'bfloat16'}
+    images = _images(args)
+    for name in args.models:
+        model = _model(name)
+        network = _network(model, args.device)
+        functions: Functions = {}
+        with _saved(network) as checkpoint:
+            for way, options in ways.items():
+                teacher = FrozenTeacher(model, checkpoint, **options)
+                teacher.build(network.data_preprocessor, ['logits'])
+                functions[way] = partial(teacher, images, ['logits'])
+        title = f'{name}, {args.batch} images of {args.image_size} px'
+        yield table(title, alternate(functions, args), ['plain'])
+
+
+# The training step.
+
+
+def _measure_step(args: argparse.Namespace) -> Iterator[str]:
+    """Time forward, losses and backward; the optimizer is the same for all."""
+    student, teacher = _model(args.student), _model(args.teacher)
+    if student.type != 'ImageClassifier':
+        raise ValueError(
+            'Expected a student of type ImageClassifier, but '
+            f'{args.student!r} is a {student.type}.'
+        )
+    images = _images(args)
+    plain, network = (_network(m, args.device) for m in (student, teacher))
+    samples = [DataSample().set_gt_label(0) for _ in images]
+    functions: Functions = {
+        'student': _step(plain, _loss, plain, images, samples),
+        'teacher': torch.no_grad()(partial(network, images)),
+    }
+    ways: dict[str, dict] = {
+        'distilled, plain teacher': {'accelerate': False},
+        'distilled (default)': {},
+        'distilled, bfloat16 teacher': {'dtype': 'bfloat16'},
+    }
+    with _saved(network) as checkpoint:
+        for way, options in ways.items():
+            source = {'model': teacher, 'checkpoint': checkpoint, **options}
+            keys = {'type': 'DistilledClassifier', 'teacher': source}
+            losses = {'nkd': {'type': 'NKDLoss'}}
+            model = {**student, **keys, 'distill_losses': losses}
+            distilled = _network(model, args.device)
+            given = distilled, images, samples
+            functions[way] = _step(distilled, _loss, *given)
+    if args.timm:
+        functions["timm's task"] = _timm_step(plain, network, images)
+    seconds = alternate(functions, args)
+    both = 'student + teacher'
+    pairs = zip(seconds['student'], seconds['teacher'])
+    seconds = {both: [sum(pair) for pair in pairs], **seconds}
+    what = f'{args.batch} images of {args.image_size} px'
+    title = f'{args.student} from {args.teacher}, {what}'
+    yield table(title, seconds, [both, 'student'])
+
+
+def _step(model: nn.Module, loss: Callable, *inputs: Any) -> Callable:
+    def step() -> None:
+        model.zero_grad()
+        loss(*inputs).backward()
+
+    model.train()
+    return step
+
+
+def _loss(model: BaseModel, images: Tensor, samples: list) -> Tensor:
+    return model.parse_losses(model(images, samples, mode='loss'))[0]
+
+
+def _timm_step(
+    student: nn.Module, teacher: nn.Module, images: Tensor
+) -> Callable:
+    from timm.task import LogitDistillationTask
+
+    statistics = {'mean': (0.0,) * 3, 'std': (1.0,) * 3}
+    facts = {'num_classes': None, 'in_chans': 3, 'pretrained_cfg': statistics}
+    for network in (student, teacher):  # what timm asks of its own networks
+        for name, value in facts.items():
+            setattr(network, name, value)
+    criterion = nn.CrossEntropyLoss()
+    task = LogitDistillationTask(student, teacher, criterion, verbose=False)
+    labels = torch.zeros(len(images), dtype=torch.long, device=images.device)
+    return _step(task.to(images.device), lambda: task(images, labels)['loss'])
+
+
+# Networks, with random weights.
+
+
+def _model(name: str) -> ConfigDict:
+    """Return the model dict of a config."""
+    name = SHORT_NAMES.get(name, name)
+    config = get_config(name) if '::' in name else Config.fromfile(name)
+    config.model.setdefault('_scope_', 'mmpretrain')
+    config.model.setdefault('data_preprocessor', config.data_preprocessor)
+    return config.model
+
+
+def _network(model: dict, device: str) -> BaseModel:
+    """Build a network in eval mode, as a Runner does."""
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        network = MODELS.build(model)
+    network.init_weights()
+    return network.eval().to(device)
+
+
+@contextlib.contextmanager
+def _saved(network: nn.Module) -> Iterator[str]:
+    """Write weights to a file, for teachers that are built meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'weights.pth'
+        torch.save(network.state_dict(), path)
+        yield str(path)
+
+
+def _images(args: argparse.Namespace) -> Tensor:
+    torch.manual_seed(0)
+    size = args.image_size
+    return torch.randn(args.batch, 3, size, size).to(args.device)
+
+
+def _where(args: argparse.Namespace) -> str:
+    """Name the hardware, the versions and the commit."""
+    device = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):  # no Linux
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        name = next(line for line in lines if line.startswith('model name'))
+        device = name.split(':', 1)[1].strip()
+    if args.device == 'cuda':
+        device = torch.cuda.get_device_name()
+    versions = f'torch {torch.__version__}, mmnkd {__version__}'
+    with contextlib.suppress(OSError):  # no git
+        git = ['git', '-C', str(Path(__file__).parent), 'describe']
+        git += ['--always', '--dirty']
+        found = subprocess.run(git, capture_output=True, text=True)
+        versions = f'{versions} {found.stdout.strip()}'.rstrip()
+    return (
+        f'Medians of {args.rounds} rounds, with the 10th to the 90th '
+        f'percentile. {device}, {args.threads} thread(s), {versions}.'
+    )
+
+
+# The command line.
+
+
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='mmnkd benchmark',
+        description='Measure speed in one process and by turns.',
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
+    images = argparse.ArgumentParser(add_help=False)
+    for group, name, default in (
+        (common, '--rounds', 20),
+        (common, '--warmup', 3),
+        (common, '--threads', 1),
+        (images, '--batch', 8),
+        (images, '--image-size', 224),
+    ):
+        text = f'default: {default}'
+        group.add_argument(name, type=_number, default=default, help=text)
+    models = f'a config, or one of {", ".join(SHORT_NAMES)}'
+
+    commands = parser.add_subparsers(metavar='WHAT', required=True)
+    losses = commands.add_parser(
+        'losses', help='losses, with their backward', parents=[common]
+    )
+    losses.set_defaults(measure=_measure_losses)
+    losses.add_argument(
+        '--shapes',
+        nargs='+',
+        type=_shape,
+        default=[(256, 1000), (128, 21841)],
+        help='batch x classes (default: 256x1000 128x21841)',
+    )
+    teacher = commands.add_parser(
+        'teacher', help="a teacher's forward", parents=[common, images]
+    )
+    teacher.set_defaults(measure=_measure_teacher)
+    teachers = list(SHORT_NAMES)[1:]
+    teacher.add_argument('--models', nargs='+', default=teachers, help=models)
+    teacher.add_argument('--compile', action='store_true')
+    step = commands.add_parser(
+        'step', help='a training step', parents=[common, images]
+    )
+    step.set_defaults(measure=_measure_step)
+    step.add_argument('--student', default='resnet18', help=models)
+    step.add_argument('--teacher', default='resnet34', help='the same')
+    step.add_argument('--timm', action='store_true', help="timm's task too")
+    args = parser.parse_args(arguments)
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda needs a GPU, but torch sees none here')
+    return args
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number > 0')
+    return int(text)
+
+
+def _shape(text: str) -> tuple[int, int]:
+    batch, _, classes = text.partition('x')
+    if _number(classes) < 2:
+        raise argparse.ArgumentTypeError(f'{text!r} has less than 2 classes')
+    return _number(batch), int(classes)

@@ -1,0 +1,241 @@
+"""The loss modules: shells around the functions, registered for all."""
+
+import pytest
+import tiny
+import torch
+from features import TAPS, distilled
+from mmengine.registry import MODELS
+from mmpretrain.models import ImageClassifier
+
+import mmnkd.losses
+from mmnkd import functional
+from mmnkd.losses import (
+    DistillLoss,
+    FeatureLoss,
+    MeasuredLoss,
+    MGDLoss,
+    NKDLoss,
+    RowLoss,
+    TeacherLogitsLoss,
+    TFNKDLoss,
+)
+
+STUDENT = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
+TEACHER = STUDENT.flip(0) * 2
+TARGET = torch.tensor([0, 6, 3, 3, 1])
+ON_LOGITS = {  # type: (function, whether it takes the target, settings)
+    'NKDLoss': (functional.nkd_loss, True, {'temperature': 3, 'gamma': 3.5}),
+    'KDLoss': (functional.kd_loss, False, {'temperature': 4}),
+    'DKDLoss': (
+        functional.dkd_loss,
+        True,
+        {'temperature': 2, 'alpha': 0.5, 'beta': 3},
+    ),
+    'WSLDLoss': (functional.wsld_loss, True, {'temperature': 3}),
+    'DISTLoss': (
+        functional.dist_loss,
+        False,
+        {'temperature': 2, 'beta': 2, 'gamma': 3},
+    ),
+}
+
+
+def total(result):
+    """Return the sum of what mmengine sums."""
+    return result if isinstance(result, torch.Tensor) else sum(result.values())
+
+
+def test_every_loss_of_the_folder_is_in_the_root_registry():
+    bases = {DistillLoss, RowLoss, TeacherLogitsLoss}
+    bases |= {MeasuredLoss, FeatureLoss}
+    found = {
+        name: kind
+        for name, kind in vars(mmnkd.losses).items()
+        if isinstance(kind, type) and kind not in bases
+    }
+    assert found.keys() >= ON_LOGITS.keys()
+    for name, kind in found.items():
+        assert MODELS.get(name) is kind
+        assert name in mmnkd.losses.__all__
+
+
+@pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
+@pytest.mark.parametrize('standardize', [False, True])
+@pytest.mark.parametrize('name', ON_LOGITS)
+def test_modules_are_the_functions_times_their_weight(
+    name, standardize, reduction
+):
+    function, takes_target, settings = ON_LOGITS[name]
+    module = MODELS.build(
+        {
+            'type': name,
+            **settings,
+            'standardize': standardize,
+            'loss_weight': 0.5,
+            'reduction': reduction,
+        }
+    )
+    assert isinstance(module, TeacherLogitsLoss)
+    pair = (STUDENT, TEACHER)
+    if standardize:
+        pair = tuple(map(functional.standardize, pair))
+    expected = function(
+        *pair, *[TARGET] * takes_target, **settings, reduction=reduction
+    )
+    actual = total(module(STUDENT, TEACHER, TARGET))
+    torch.testing.assert_close(actual, 0.5 * expected)
+
+
+def test_terms_are_logged_apart():
+    for name in ('NKDLoss', 'DKDLoss'):
+        terms = MODELS.build({'type': name})(STUDENT, TEACHER, TARGET)
+        assert list(terms) == ['target', 'nontarget']
+
+
+@pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
+def test_tf_nkd_module_is_the_function_times_its_weight(reduction):
+    module = TFNKDLoss(loss_weight=2.0, reduction=reduction)
+    expected = 2.0 * functional.tf_nkd_loss(
+        STUDENT, TARGET, reduction=reduction
+    )
+    assert torch.equal(module(STUDENT, None, TARGET), expected)
+    assert module.teacher_taps is None
+
+
+@pytest.mark.parametrize('name', [*ON_LOGITS, 'TFNKDLoss'])
+def test_losses_on_logits_have_nothing_to_save(name):
+    assert not MODELS.build({'type': name}).state_dict()
+
+
+def test_repr_shows_the_settings():
+    text = repr(NKDLoss(temperature=3.0, student_taps='head.fc'))
+    assert 'temperature=3.0' in text
+    assert "student_taps='head.fc'" in text
+    assert 'training' not in text
+    assert 'schedule' not in text
+    assert 'LinearLR' in repr(NKDLoss(weight_schedule={'type': 'LinearLR'}))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ({'temperature': 0}, 'temperature` to be positive'),
+        ({'gamma': -1}, 'gamma` to be finite and at least 0'),
+        ({'loss_weight': -1}, 'loss_weight` to be finite and at least 0'),
+        ({'loss_weight': float('nan')}, 'loss_weight.*got nan'),
+        ({'reduction': 'average'}, "but got 'average'"),
+    ],
+)
+def test_bad_settings_are_refused_before_training(settings, message):
+    with pytest.raises(ValueError, match=message):
+        NKDLoss(**settings)
+
+
+@pytest.mark.parametrize(
+    ('name', 'setting'),
+    [
+        *[(name, 'temperature') for name in ON_LOGITS],
+        ('DKDLoss', 'alpha'),
+        ('DKDLoss', 'beta'),
+        ('DISTLoss', 'beta'),
+        ('DISTLoss', 'gamma'),
+    ],
+)
+def test_negative_settings_are_refused_before_training(name, setting):
+    with pytest.raises(ValueError, match=rf'{setting}` to be.*got -1'):
+        MODELS.build({'type': name, setting: -1})
+
+
+def test_taps_are_those_of_the_class_unless_the_config_names_others():
+    class OnLayer(DistillLoss):
+        student_taps = 'backbone.layer1'
+        teacher_taps = None
+
+    assert OnLayer().student_taps == 'backbone.layer1'
+    assert OnLayer().teacher_taps is None
+    assert OnLayer(student_taps='neck').student_taps == 'neck'
+    assert NKDLoss().teacher_taps == 'logits'
+
+
+def test_taps_that_are_no_names_are_refused():
+    with pytest.raises(TypeError, match=r'taps to be a name.*got \[1\]'):
+        DistillLoss(student_taps=[1])
+
+
+# Sizes that are declared, or measured when the model is built.
+
+
+class Named(MGDLoss):
+    """A loss whose class names the taps."""
+
+    student_taps = teacher_taps = 'backbone.layer2'
+
+
+def test_a_loss_on_features_needs_their_names():
+    assert Named(student_channels=8, teacher_channels=16).generation
+    with pytest.raises(ValueError, match="MGDLoss to name.*got 'logits'"):
+        MGDLoss(student_channels=8, teacher_channels=16)
+
+
+@pytest.mark.parametrize('count', [0, 2.0, True, '2'])
+def test_sizes_that_are_no_counts_are_refused(count):
+    with pytest.raises(ValueError, match='student_channels.*positive int'):
+        MGDLoss(**TAPS, student_channels=count)
+
+
+def test_a_loss_of_ones_own_says_its_sizes_and_builds():
+    loss = MeasuredLoss({'width': None})
+    assert loss.unknown_sizes == ['width']
+    for method in (loss.build, lambda: loss.sizes(None, None)):
+        with pytest.raises(NotImplementedError, match='^$'):
+            method()
+
+
+def test_sizes_are_measured_without_a_trace_on_the_student():
+    model = tiny.build(distilled('MGDLoss', student_channels=8))
+    assert all(module.training for module in model.modules())
+    assert model.teacher.network is None
+    loss = model.distill_losses['feat']
+    assert (loss.student_channels, loss.teacher_channels) == (8, 16)
+    assert not model.distill_losses.unmeasured()
+    listed = distilled('MGDLoss')
+    tap = listed['distill_losses']['feat'].pop('teacher_taps')
+    listed['distill_losses']['feat']['teacher_taps'] = f'0.{tap}'
+    listed['teacher'] = [listed['teacher']]
+    loss = tiny.build(listed).distill_losses['feat']
+    assert (loss.student_channels, loss.teacher_channels) == (8, 16)
+
+
+def test_declared_sizes_build_no_teacher(monkeypatch):
+    declared = {'student_channels': 8, 'teacher_channels': 16}
+    config = distilled('MGDLoss', **declared)
+    missing = tiny.teacher('no/such/config.py', checkpoint='no/such.pth')
+    model = tiny.build({**config, 'teacher': missing})
+    assert list(model.distill_losses['feat'].parameters())
+    monkeypatch.setattr(ImageClassifier, 'forward', None)
+    tiny.build(config)
+
+
+def test_wrong_declarations_name_the_right_ones():
+    for name, right in (('student_channels', 8), ('teacher_channels', 16)):
+        channels = {'student_channels': 8, 'teacher_channels': 16, name: 9}
+        model = tiny.build(distilled('MGDLoss', **channels))
+        with pytest.raises(ValueError, match=f'`{name}` to be {right}.*got 9'):
+            model.loss(*tiny.batch())
+
+
+def test_measuring_downloads_nothing(monkeypatch):
+    timm = pytest.importorskip('timm.models')
+    asked, create = [], timm.create_model
+
+    def create_model(*args, pretrained=False, **kwargs):
+        asked.append(pretrained)
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(timm, 'create_model', create_model)
+    config = distilled('MGDLoss', teacher_taps='model.layer4')
+    teacher = {'type': 'TimmClassifier', 'model_name': 'resnet10t'}
+    config['teacher'] = tiny.teacher({**teacher, 'pretrained': True})
+    model = tiny.build(config)
+    assert model.distill_losses['feat'].teacher_channels == 512
+    assert asked == [False]

