@@ -103,13 +103,6 @@ def test_a_data_preprocessor_that_is_written_has_the_last_word():
     assert repr(adapt) == "the student's"
 
 
-def test_a_timm_teacher_of_unknown_format_is_a_warning(log_text):
-    network = tiny.build(timm())
-    network.model.pretrained_cfg = {}
-    assert Format.of_pretrained(network, timm()) is None
-    assert 'WARNING - The teacher has no `data_preprocessor`' in log_text()
-
-
 @pytest.mark.parametrize('has_processor', [True, False])
 def test_a_hugging_face_teacher_takes_what_its_processor_says(
     has_processor, hugging_face, log_text
