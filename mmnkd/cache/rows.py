@@ -82,11 +82,7 @@ class Rows(NamedTuple):
             )
         if self.topk is None:
             return logits.half().cpu()
-        if target is None:
-            raise ValueError(
-                'Expected samples with a label, whose logit top-K rows hold, '
-                'but got none. Store all classes (without --topk).'
-            )
+        target = _expect_target(target)
         logits = logits.float()
         values, classes = logits.topk(self.topk)
         of_target = logits.gather(1, target[:, None])
@@ -112,7 +108,7 @@ class Rows(NamedTuple):
         """
         if self.topk is None:
             return rows.to(device).float()
-        assert target is not None
+        target = _expect_target(target)
         split = 2 * (self.topk + 2)
         # Not `.contiguous()`, which leaves one row with its old stride.
         numbers = rows[:, :split].clone(memory_format=torch.contiguous_format)
@@ -141,3 +137,12 @@ class Rows(NamedTuple):
         weights = 1 << np.arange(self._bits - 1, -1, -1)
         classes = bits.reshape(len(bits), -1, self._bits) @ weights
         return torch.from_numpy(classes)
+
+
+def _expect_target(target: Optional[Tensor]) -> Tensor:
+    if target is None:
+        raise ValueError(
+            'Expected samples with a label, whose logit top-K rows hold, but '
+            'got none. Store all classes (without --topk).'
+        )
+    return target
