@@ -151,9 +151,7 @@ def test_teacher_is_bit_identical_after_training_in_eval_mode_only(
     model = tiny.distilled(teacher_options=tiny.teacher(**options))
     run = tiny.runner(model, tmp_path)
     run.model.teacher.build(run.model.data_preprocessor)
-    before = {
-        k: v.clone() for k, v in run.model.teacher.network.state_dict().items()
-    }
+    before = tiny.snapshot(run.model.teacher.network)
     run.train()
     after = run.model.teacher.network.state_dict()
     moved = {k for k in before if not torch.equal(before[k], after[k])}

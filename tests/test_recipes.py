@@ -185,63 +185,49 @@ MIDDLES = {  # of USKD: the tap, and its channels in the paper's code
 }
 
 
+VALUES = {  # by method: names; on ImageNet, on CIFAR-100
+    'nkd': ('temperature gamma', (1.0, 1.5), (3.0, 3.5)),
+    'kd': ('temperature loss_weight', (1.0, 0.5), (3.0, 0.5)),
+    'dkd': ('temperature alpha beta', (1.0, 1.0, 0.5), (4.0, 1.0, 8.0)),
+    'wsld': ('temperature loss_weight', (2.0, 2.5), (4.0, 2.25)),
+    'dist': ('temperature beta gamma', (1.0, 2.0, 2.0), (4.0, 2.0, 2.0)),
+    'srrl': ('alpha beta', (1.0, 1.0), None),
+    'mgd': ('alpha mask_ratio', (7e-5, 0.15), None),
+    'uskd': ('alpha beta mu', (1.0, 0.1, 0.005), (0.1, 0.1, 0.1)),
+    'vitkd': ('alpha beta mask_ratio', (3e-5, 3e-6, 0.5), None),
+}
+
+
 def expected_losses(name):
     """Return the paper's values of each loss, as attributes of its module."""
     method, cifar = name.split('_')[0], name.endswith('cifar100')
-    if method == 'baseline':
-        return {}
-    if method == 'nkd':
-        values = (3.0, 3.5) if cifar else (1.0, 1.5)
-        if 'deit' in name:
-            values = (1.0, 1.0)
-        return {'nkd': dict(zip(('temperature', 'gamma'), values))}
-    if method == 'tf-nkd':
-        return {'tf_nkd': {}}
-    if method == 'kd':
-        settings = {'temperature': 3.0 if cifar else 1.0, 'loss_weight': 0.5}
-    elif method == 'dkd':
-        values = (4.0, 1.0, 8.0) if cifar else (1.0, 1.0, 0.5)
-        settings = dict(zip(('temperature', 'alpha', 'beta'), values))
-    elif method == 'wsld':
-        values = (4.0, 2.25) if cifar else (2.0, 2.5)
-        settings = dict(zip(('temperature', 'loss_weight'), values))
-    elif method == 'dist':
-        settings = {'temperature': 4.0 if cifar else 1.0}
-        settings |= {'beta': 2.0, 'gamma': 2.0}
-    elif method == 'srrl':
-        settings = {'alpha': 1.0, 'beta': 1.0}
-    elif method == 'mgd':
-        settings = {'alpha': 7e-5, 'mask_ratio': 0.15}
+    if method in ('baseline', 'tf-nkd'):
+        return {} if method == 'baseline' else {'tf_nkd': {}}
+    losses = {
+        loss: dict(zip(VALUES[loss][0].split(), VALUES[loss][1 + cifar]))
+        for loss in method.split('-')
+    }
+    channels = ()
+    if 'deit' in name and 'nkd' in losses:
+        losses['nkd']['gamma'] = 1.0
+    if method in ('srrl', 'mgd'):
+        channels = (1024, 2048) if 'mobilenet' in name else (512, 512)
+    elif 'vitkd' in losses:
+        teacher, student = re.findall(r'deit3?-([a-z]+)', name)
+        channels = (VIT_DIMS[student], VIT_DIMS[teacher])
     elif method == 'uskd':
         student = name.removeprefix('uskd_')
-        tap, channels = MIDDLES[student]
-        values = (0.1, 0.1, 0.1) if cifar else (1.0, 0.1, 0.005)
-        settings = dict(zip(('alpha', 'beta', 'mu'), values))
-        settings |= {
+        tap, channels_in = MIDDLES[student]
+        losses['uskd'] |= {
             'student_taps': ['logits', tap],
-            'in_channels': channels,
+            'in_channels': channels_in,
             'num_classes': 100 if cifar else 1000,
             'norm': student.startswith('swin'),
         }
-    else:
-        teacher, student = re.findall(r'deit3?-([a-z]+)', name)
-        losses = {
-            'vitkd': {
-                'alpha': 3e-5,
-                'beta': 3e-6,
-                'mask_ratio': 0.5,
-                'student_channels': VIT_DIMS[student],
-                'teacher_channels': VIT_DIMS[teacher],
-            }
-        }
-        if method == 'vitkd-nkd':
-            losses['nkd'] = {'temperature': 1.0, 'gamma': 1.0}
-        return losses
-    if method in ('srrl', 'mgd'):
-        channels = (1024, 2048) if 'mobilenet' in name else (512, 512)
-        names = ('student_channels', 'teacher_channels')
-        settings |= dict(zip(names, channels))
-    return {method: settings}
+    names = ('student_channels', 'teacher_channels')
+    first = next(iter(losses))
+    losses[first] |= dict(zip(names, channels))
+    return losses
 
 
 @CONFIG

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib import metadata
 
 import pytest
 import torch
@@ -121,12 +120,6 @@ def test_a_stack_that_can_not_be_imported_is_an_import_error(
     message = rf'MMCV==9\.0.*Run: pip install.*mmnkd\[{stack}\]'
     with pytest.raises(ImportError, match=message):
         registry.check_stack()
-
-
-def test_what_is_installed_is_read_from_metadata():
-    assert registry._installed('torch')
-    assert not registry._installed('no-such-distribution')
-    assert metadata.version('mmnkd') == '0.1.0'
 
 
 class Tower(torch.nn.Linear):

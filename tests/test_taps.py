@@ -53,36 +53,6 @@ def test_no_hook_is_left_behind(model):
     assert not any(m._forward_hooks for m in model.modules())
 
 
-def test_a_tap_that_is_never_reached_is_an_error(model):
-    with (
-        pytest.raises(TapError, match=r"tap '2' once, but it did 0 times"),
-        recorded_by_name(model, '2'),
-    ):
-        model[0](torch.randn(5, 3))
-
-
-def test_a_tap_that_is_reached_twice_is_an_error():
-    relu = nn.ReLU()
-    model = nn.Sequential(relu, nn.Linear(3, 3), relu)
-    with (
-        pytest.raises(TapError, match=r"tap '0' once, but it did 2 times"),
-        recorded_by_name(model, '0'),
-    ):
-        model(torch.randn(5, 3))
-
-
-def test_an_output_that_is_overwritten_in_place_is_an_error():
-    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(inplace=True))
-    with (
-        pytest.raises(TapError, match=r"tap '0' to last.*in place"),
-        recorded_by_name(model, '0'),
-    ):
-        model(torch.randn(5, 3))
-    with recorded_by_name(model, '1') as outputs:
-        model(torch.randn(5, 3))
-    assert outputs['1'].min() == 0
-
-
 class Nested(nn.Module):
     def forward(self, x):
         return {'all': [(x * 2, 7)]}
@@ -93,13 +63,40 @@ class First(nn.Module):
         return output['all'][0][0].relu_()
 
 
-def test_a_tensor_inside_an_output_is_watched_too():
-    model = nn.Sequential(Nested(), First())
+RELU = nn.ReLU()
+
+
+@pytest.mark.parametrize(
+    ('model', 'tap', 'message'),
+    [
+        (nn.Linear(3, 3), 'unused', "tap 'unused' once, but it did 0 times"),
+        (nn.Sequential(RELU, RELU), '0', "tap '0' once, but it did 2 times"),
+        (
+            nn.Sequential(nn.Linear(3, 3), nn.ReLU(inplace=True)),
+            '0',
+            "tap '0' to last.*in place",
+        ),
+        (nn.Sequential(Nested(), First()), '0', "tap '0' to last.*in place"),
+    ],
+    ids=['never', 'twice', 'overwritten', 'overwritten inside a dict'],
+)
+def test_an_output_that_is_not_there_once_and_to_stay_is_an_error(
+    model, tap, message
+):
+    if tap == 'unused':
+        model.unused = nn.ReLU()
     with (
-        pytest.raises(TapError, match=r"tap '0' to last.*in place"),
-        recorded_by_name(model, '0'),
+        pytest.raises(TapError, match=message),
+        recorded_by_name(model, tap),
     ):
         model(torch.randn(5, 3))
+
+
+def test_the_layer_that_writes_in_place_can_be_named():
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(inplace=True))
+    with recorded_by_name(model, '1') as outputs:
+        model(torch.randn(5, 3))
+    assert outputs['1'].min() == 0
 
 
 def test_tensors_of_inference_mode_are_recorded(model):

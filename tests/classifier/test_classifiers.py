@@ -107,14 +107,3 @@ def test_classifiers_are_built_in_python_too():
             assert 'loss_tf' in model.loss(*tiny.batch())
         with pytest.raises(TypeError, match="missing.*'backbone'"):
             DistilledClassifier(neck=None, head=None)
-
-
-def test_images_may_be_what_the_classifier_takes():
-    class Views(DistilledClassifier):
-        def extract_feat(self, inputs, stage='neck'):
-            return super().extract_feat(inputs[0], stage)
-
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = Views(**plain_parts(), distill_losses=TF)
-    images, samples = tiny.batch()
-    assert 'loss_tf' in model.loss([images, images], samples)

@@ -3,6 +3,7 @@
 import pytest
 import tiny
 import torch
+from features import distilled
 from torch import nn
 
 from mmnkd.classifier.dry_run import blank_image, dry_run, explained
@@ -60,7 +61,7 @@ def test_what_a_network_does_not_take_says_what_to_declare():
         raise TapError('as it is')
 
 
-def test_the_error_knows_no_loss_by_name(tmp_path):
+def test_the_error_knows_no_loss_by_name():
     # A student for images of one size, and a loss of the user's.
     lenet = {
         'type': 'DistilledClassifier',
@@ -83,30 +84,14 @@ def test_the_error_knows_no_loss_by_name(tmp_path):
 
 
 def test_a_teacher_of_one_size_says_what_to_declare():
-    timm = {
-        'type': 'TimmClassifier',
-        'model_name': 'vit_tiny_patch16_224',
-        'img_size': 32,
-        'depth': 1,
-    }
-    losses = {
-        'mgd': {
-            'type': 'MGDLoss',
-            'student_taps': 'backbone.layer2',
-            'teacher_taps': 'model.blocks.0',
-        }
-    }
+    config = distilled('MGDLoss', teacher_taps='model.blocks.0')
+    vit = {'type': 'TimmClassifier', 'model_name': 'vit_tiny_patch16_224'}
+    config['teacher'] = tiny.teacher({**vit, 'img_size': 32, 'depth': 1})
     with pytest.raises(ValueError, match=r'the teacher.*224.*Declare'):
-        tiny.build(tiny.distilled(None, tiny.teacher(timm), losses))
+        tiny.build(config)
 
 
 def test_errors_of_taps_are_not_dressed_up_by_measuring():
-    losses = {
-        'mgd': {
-            'type': 'MGDLoss',
-            'student_taps': 'backbone.layer2',
-            'teacher_taps': 'backbone.layer2.0.relu',
-        }
-    }
+    config = distilled('MGDLoss', teacher_taps='backbone.layer2.0.relu')
     with pytest.raises(TapError, match='^Expected the forward of Image'):
-        tiny.build(tiny.distilled(losses=losses))
+        tiny.build(config)

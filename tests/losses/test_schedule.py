@@ -81,26 +81,6 @@ def test_factors_are_the_learning_rates_of_a_runner(configs, tmp_path):
     assert len(set(rates)) > 1
 
 
-def test_schedules_count_iterations_too(runner_at):
-    schedule = WeightSchedule({**WARM_UP, 'by_epoch': False})
-    actual = []
-    for iteration in range(5):
-        runner_at(epoch=99, iteration=iteration)
-        actual.append(schedule.factor())
-    assert actual == pytest.approx([0.25, 0.5, 0.75, 1, 1])
-
-
-def test_epochs_can_be_converted_to_iterations(runner_at):
-    schedule = WeightSchedule(
-        {**WARM_UP, 'end': 2, 'convert_to_iter_based': True}
-    )
-    actual = []
-    for iteration in range(6):
-        runner_at(iteration // 2, iteration, max_epochs=3, max_iters=6)
-        actual.append(schedule.factor())
-    assert actual == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
-
-
 def test_a_resumed_or_repeated_training_has_the_factor_of_its_epoch(runner_at):
     schedule = WeightSchedule(STEPS)
     assert factors(schedule, runner_at, [3, 0, 2, 2]) == pytest.approx(
