@@ -175,7 +175,9 @@ def test_weights_of_the_package_fit_the_network_of_timm(tmp_path, monkeypatch):
     monkeypatch.setattr(evidence_run, 'WORK', tmp_path)
     weights = torch.load(evidence_run.lite0_weights(), weights_only=True)
     network = timm.create_model('tf_efficientnet_lite0')
-    network.load_state_dict(weights, strict=True)
+    loaded = network.load_state_dict(weights, strict=True)
+    assert not loaded.missing_keys
+    assert not loaded.unexpected_keys
 
 
 # The configs.

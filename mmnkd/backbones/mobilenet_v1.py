@@ -33,9 +33,9 @@ class MobileNetV1(BaseBackbone):
             W/16) output of ``model``, 1 the (N, 1024, H/32, W/32) one of
             ``s4``, at width 1.
         frozen_stages: -1 freezes nothing, 0 ``model``, 1 ``model`` and ``s4``.
-        norm_cfg: Config of the normalisation layers.
+        norm_cfg: Config of the normalization layers.
         norm_eval: Keep BN layers in eval mode, with fixed statistics.
-        init_cfg: Initialisation, see ``mmengine.model.BaseModule``.
+        init_cfg: Initialization, see ``mmengine.model.BaseModule``.
 
     Raises:
         ValueError: An index or `frozen_stages` is out of range.

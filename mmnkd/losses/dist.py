@@ -16,7 +16,7 @@ __all__ = ['DISTLoss']
 
 @MODELS.register_module()
 class DISTLoss(TeacherLogitsLoss):
-    r"""Distil by correlations between classes and within them (DIST).
+    r"""Distill by correlations between classes and within them (DIST).
 
     See :func:`mmnkd.functional.dist_loss` for the equation.
 

@@ -16,7 +16,7 @@ __all__ = ['DKDLoss']
 
 @MODELS.register_module()
 class DKDLoss(TeacherLogitsLoss):
-    r"""Distil by decoupled knowledge distillation (DKD).
+    r"""Distill by decoupled knowledge distillation (DKD).
 
     See :func:`mmnkd.functional.dkd_loss` for the equation. The NKD paper
     compares with :math:`\beta` = 0.5 at :math:`\lambda` = 1 on ImageNet, and 8

@@ -13,7 +13,7 @@ __all__ = ['KDLoss']
 
 @MODELS.register_module()
 class KDLoss(TeacherLogitsLoss):
-    r"""Distil by the classic knowledge distillation (KD).
+    r"""Distill by the classic knowledge distillation (KD).
 
     See :func:`mmnkd.functional.kd_loss` for the equation. Its weight
     :math:`\alpha` is ``loss_weight``, and the :math:`1 - \alpha` of the

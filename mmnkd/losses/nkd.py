@@ -16,7 +16,7 @@ __all__ = ['NKDLoss']
 
 @MODELS.register_module()
 class NKDLoss(TeacherLogitsLoss):
-    r"""Distil by normalized knowledge distillation (NKD).
+    r"""Distill by normalized knowledge distillation (NKD).
 
     See :func:`mmnkd.functional.nkd_loss` for the equation. The paper has
     :math:`\gamma` = 1.5 at :math:`\lambda` = 1 for CNNs on ImageNet, 1.0 at 1

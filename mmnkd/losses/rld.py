@@ -16,7 +16,7 @@ __all__ = ['RLDLoss']
 
 @MODELS.register_module()
 class RLDLoss(TeacherLogitsLoss):
-    r"""Distil by refined logits (RLD).
+    r"""Distill by refined logits (RLD).
 
     See :func:`mmnkd.functional.rld_loss` for the equation. Its authors have
     :math:`\alpha` = 1 with :math:`\beta` = 0.5 at :math:`\lambda` = 1 for

@@ -13,7 +13,7 @@ __all__ = ['TFNKDLoss']
 
 @MODELS.register_module()
 class TFNKDLoss(DistillLoss):
-    """Distil a student from itself: teacher-free NKD (tf-NKD).
+    """Distill a student from itself: teacher-free NKD (tf-NKD).
 
     See :func:`mmnkd.functional.tf_nkd_loss` for the equation.
 

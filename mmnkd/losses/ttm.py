@@ -15,7 +15,7 @@ __all__ = ['TTMLoss', 'WTTMLoss']
 
 @MODELS.register_module()
 class TTMLoss(TeacherLogitsLoss):
-    r"""Distil by transformed teacher matching (TTM).
+    r"""Distill by transformed teacher matching (TTM).
 
     See :func:`mmnkd.functional.ttm_loss` for the equation. Its authors have
     :math:`\lambda` = 10 with a ``loss_weight`` of 100 for ResNet-32x4 →
@@ -40,7 +40,7 @@ class TTMLoss(TeacherLogitsLoss):
 
 @MODELS.register_module()
 class WTTMLoss(TeacherLogitsLoss):
-    r"""Distil by weighted transformed teacher matching (WTTM).
+    r"""Distill by weighted transformed teacher matching (WTTM).
 
     See :func:`mmnkd.functional.wttm_loss` for the equation. Its authors have
     :math:`\lambda` = 1.25 with a ``loss_weight`` of 1.6 for ResNet-34 →

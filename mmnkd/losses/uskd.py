@@ -18,7 +18,7 @@ __all__ = ['USKDLoss']
 
 @MODELS.register_module()
 class USKDLoss(MeasuredLoss):
-    """Distil a student from itself by universal self-KD (USKD).
+    """Distill a student from itself by universal self-KD (USKD).
 
     See :func:`mmnkd.functional.uskd_loss` for the equation. The weak head is
     a linear layer on a feature from the student's middle: for CNNs and Swin
@@ -33,7 +33,7 @@ class USKDLoss(MeasuredLoss):
         alpha: Weight of the target term.
         beta: Weight of the non-target term.
         mu: Weight of the weak head's own loss.
-        norm: Normalise each patch by a LayerNorm before the mean, as Swin
+        norm: Normalize each patch by a LayerNorm before the mean, as Swin
             does with the output of a stage (a class token has no part).
         **kwargs: See :class:`DistillLoss`.
 

@@ -15,7 +15,7 @@ from .features import check_same_grid, generator, patches, squared_error
 
 __all__ = ['ViTKDLoss']
 
-# The first two blocks and the normalised last one of mmpretrain's ViT, DeiT
+# The first two blocks and the normalized last one of mmpretrain's ViT, DeiT
 # and DeiT III.
 VIT_TAPS = ('backbone.layers.0', 'backbone.layers.1', 'backbone.ln1')
 

@@ -22,7 +22,7 @@ __all__ = ['WKDLoss']
 
 @MODELS.register_module()
 class WKDLoss(TeacherLogitsLoss):
-    r"""Distil by the cost of moving probability between classes (WKD-L).
+    r"""Distill by the cost of moving probability between classes (WKD-L).
 
     See :func:`mmnkd.functional.wkd_loss` for the equation. Its authors have
     :math:`\gamma` = 30 at :math:`\lambda` = 2 for ResNet-34 → ResNet-18, and

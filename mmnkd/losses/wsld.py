@@ -15,7 +15,7 @@ __all__ = ['WSLDLoss']
 
 @MODELS.register_module()
 class WSLDLoss(TeacherLogitsLoss):
-    r"""Distil by weighted soft labels (WSLD).
+    r"""Distill by weighted soft labels (WSLD).
 
     See :func:`mmnkd.functional.wsld_loss` for the equation. The NKD paper
     compares with a ``loss_weight`` of 2.5 at :math:`\lambda` = 2 on ImageNet,
