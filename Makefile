@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/mmnkd demo
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile -m 'not slow'
 
 lint: $(READY)
 	$(BIN)/ruff check .

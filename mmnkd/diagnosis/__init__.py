@@ -1,5 +1,6 @@
 """Finds what is wrong with a training before it costs time."""
 
 from .config import find_dead_keys
+from .finding import Finding
 
-__all__ = ['find_dead_keys']
+__all__ = ['Finding', 'find_dead_keys']
