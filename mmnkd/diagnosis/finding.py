@@ -23,6 +23,7 @@ NAMES = {
     'images-nan': 'images are not finite numbers',
     'label-range': "labels are not among the head's classes",
     'loss-nan': 'a loss is not a finite number',
+    'loss-share': 'a loss is too small or too large to matter',
     'model-type': "the model's type has no teacher",
     'no-images': 'the data set is empty',
     'no-losses': 'nothing is distilled',
