@@ -20,6 +20,7 @@ def check_data(
     *,
     num_classes: Optional[int] = None,
     teacher_classes: Optional[Sequence[str]] = None,
+    batches: Optional[int] = None,
 ) -> list[Finding]:
     """Look at a data set's classes and labels.
 
@@ -28,6 +29,7 @@ def check_data(
         num_classes: Classes of the student's head, None if it doesn't tell.
         teacher_classes: Names of the teacher's, one for each of the
             student's; None if they aren't known.
+        batches: Batches of an epoch, None if they aren't counted.
 
     Returns:
         ``no-images``, ``class-count``, ``class-order``, ``label-range``
@@ -40,6 +42,16 @@ def check_data(
                 'error',
                 'Expected images in the data set, but it has none.',
                 'Look at its `data_root`, `ann_file` and `data_prefix`.',
+            )
+        ]
+    if batches == 0:
+        return [
+            Finding(
+                'no-images',
+                'error',
+                f'Expected a whole batch, but the {len(dataset)} images are '
+                'fewer, and `drop_last` drops them.',
+                'Set a smaller `batch_size`, or `drop_last=False`.',
             )
         ]
     names = (getattr(dataset, 'metainfo', None) or {}).get('classes')

@@ -13,7 +13,7 @@ WARNING = Finding('teacher-flat', 'warning', 'Expected d.', 'Do e.')
 
 
 def test_errors_are_raised_together_and_warnings_logged(log_text):
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(ValueError, match='class-order') as raised:
         settle([ERROR, WARNING, ERROR])
     text = '[class-order] Expected a, but got b. Do c.'
     assert str(raised.value) == f'{text} {text}'
