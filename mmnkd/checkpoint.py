@@ -13,7 +13,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional
 from urllib.parse import urlparse
 
 import numpy as np
@@ -84,37 +84,54 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
         ValueError: The file holds something else than weights, or objects
             that only ``weights_only=False`` would load.
     """
-    return _weights_in(_read(source), source)
+    return weights_in(read_checkpoint(source), source)
 
 
-def export_student(source: str, target: Union[str, os.PathLike]) -> None:
-    """Write the student alone, as plain mmpretrain loads it.
-
-    What only the training needs is left out: the parameters of distillation
-    losses, the optimizer's state, and the log, which torch's safe loader takes
-    in a process with mmnkd only. Of a training with EMA it is the average.
-
-    Args:
-        source: Path or URL of a checkpoint that a Runner saved.
-        target: File to write: ``state_dict``, and ``meta`` (the classes'
-            names, for one) where there is any.
+def read_checkpoint(source: str) -> Any:
+    """Read all of a file or URL: tensors and plain data.
 
     Raises:
         FileNotFoundError, ValueError: As :func:`read_state_dict`.
-        FileExistsError: There is a file at `target`.
     """
-    target = Path(target)
-    if target.exists():
-        raise FileExistsError(
-            f'Expected no file at {str(target)!r}, but there is one. Name '
-            'another, or remove it.'
+    is_url = source.startswith(('http://', 'https://'))
+    if not is_url:
+        check_file('checkpoint file', source)
+    path = _downloaded(source) if is_url else Path(source).expanduser()
+    if path.suffix == '.safetensors':
+        return _read_safetensors(path)
+    # Again, because the loader of onedl-mmengine takes what it allowed for its
+    # own call off the list afterwards, HistoryBuffer included.
+    allow_mmengine_checkpoints()
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # of any kind, as files are
+        # What torch prints before this recommends weights_only=False.
+        reason = str(error).split('WeightsUnpickler error: ')[-1]
+        reason = f'{type(error).__name__}: {" ".join(reason.split())}'
+        raise ValueError(
+            f'Expected {source!r} to be a checkpoint of tensors and plain '
+            f"data, but torch's safe loader refuses it ({reason}). Fetch a "
+            'broken file again; from one with other objects, which could run '
+            'code, save the `state_dict` alone.'
+        ) from error
+
+
+def weights_in(content: Any, source: str) -> dict[str, Tensor]:
+    """Return the weights in what was read, as :func:`read_state_dict` does."""
+    weights = content
+    if isinstance(content, Mapping) and 'state_dict' in content:
+        weights = content['state_dict']
+    if not _is_state_dict(weights):
+        raise ValueError(
+            f'Expected {source!r} to hold a state_dict (name: tensor), but '
+            f'got {type(content).__name__}{_keys(content)}.'
         )
-    content = _read(source)
-    exported: dict[str, Any] = {'state_dict': _weights_in(content, source)}
-    if isinstance(content.get('meta'), Mapping):
-        exported['meta'] = content['meta']
-    target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(exported, target)
+    weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
+    return {
+        name: value
+        for name, value in weights.items()
+        if not name.startswith('distill_losses.')
+    }
 
 
 def check_file(kind: str, name: str) -> None:
@@ -160,43 +177,16 @@ def load_strictly(
         )
 
 
-def _weights_in(content: Any, source: str) -> dict[str, Tensor]:
-    weights = content
-    if isinstance(content, Mapping) and 'state_dict' in content:
-        weights = content['state_dict']
-    if not _is_state_dict(weights):
-        raise ValueError(
-            f'Expected {source!r} to hold a state_dict (name: tensor), but '
-            f'got {type(content).__name__}{_keys(content)}.'
-        )
-    weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
-    return {
-        name: value
-        for name, value in weights.items()
-        if not name.startswith('distill_losses.')
-    }
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
-
-def _read(source: str) -> Any:
-    """Read a file or URL of tensors and plain data."""
-    is_url = source.startswith(('http://', 'https://'))
-    if not is_url:
-        check_file('checkpoint file', source)
-    path = _downloaded(source) if is_url else Path(source).expanduser()
-    # Again, because the loader of onedl-mmengine takes what it allowed for its
-    # own call off the list afterwards, HistoryBuffer included.
-    allow_mmengine_checkpoints()
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # of any kind, as files are
-        # What torch prints before this recommends weights_only=False.
-        reason = str(error).split('WeightsUnpickler error: ')[-1]
-        reason = f'{type(error).__name__}: {" ".join(reason.split())}'
+        return load_file(path)
+    except SafetensorError as error:
         raise ValueError(
-            f'Expected {source!r} to be a checkpoint of tensors and plain '
-            f"data, but torch's safe loader refuses it ({reason}). Fetch a "
-            'broken file again; from one with other objects, which could run '
-            'code, save the `state_dict` alone.'
+            f'Expected a safetensors file at {str(path)!r}, but got: {error}. '
+            'Fetch a broken file again.'
         ) from error
 
 

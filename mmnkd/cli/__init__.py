@@ -19,7 +19,7 @@ COMMANDS = {
     'train': 'train a model by a config',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
-    'export': 'write the student of a checkpoint alone',
+    'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
     'demo': 'distill on real images in a few minutes',
 }
