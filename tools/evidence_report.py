@@ -69,8 +69,9 @@ def section(
             f'[All lines](results/{name}.jsonl).'
         )
     missing = {
-        method: plan['seeds'] - len(by_seed(students, method))
-        for method in plan['methods']
+        method: keys.get('seeds', plan['seeds'])
+        - len(by_seed(students, method))
+        for method, keys in plan['methods'].items()
     }
     if any(missing.values()):
         runs = ', '.join(f'{n} of {m}' for m, n in missing.items() if n)
