@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .files import read_safely, write_whole
 from .launch import build_runner, read_arguments
+from .resume import choose_checkpoint, register_hooks
 
 __all__ = ['main']
 
@@ -22,8 +24,12 @@ def main(arguments: Sequence[str]) -> None:
         KeyboardInterrupt: It was interrupted; the message says how to go on.
         Exception: What a Runner, the model and its teacher raise.
     """
+    read_safely()
+    write_whole()
     config, _ = read_arguments('train', arguments)
+    choose_checkpoint(config)
     runner = build_runner(config)
+    register_hooks(runner, 'resume' if config.get('resume') else 'weights')
     try:
         runner.train()
     except KeyboardInterrupt:

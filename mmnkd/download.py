@@ -1,0 +1,134 @@
+"""Files that arrive whole: downloads, hashes in names, archives."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import zipfile
+from http.client import HTTPException
+from logging import WARNING
+from pathlib import Path
+from typing import Any, Optional
+from urllib.error import HTTPError
+from urllib.parse import urlparse
+from urllib.request import Request, urlopen
+
+import torch
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import print_log
+
+__all__ = ['check_archive', 'downloaded', 'warn_of_hash']
+
+SILENCE = 30.0  # seconds that a server may say nothing
+PAUSES = (1.0, 5.0)  # seconds before each new attempt
+_HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.pth$')
+
+
+def downloaded(url: str) -> Path:
+    """Return the file of a URL, from torch.hub's folder if it is there.
+
+    Raises:
+        FileNotFoundError: It can't be downloaded, in three attempts where
+            another may help.
+        ValueError: The file that is there isn't what its name says.
+    """
+    name = Path(urlparse(url).path).name
+    folder = Path(torch.hub.get_dir()) / 'checkpoints'
+    if not _HASHED_NAME.search(name):  # two may have an `epoch_100.pth`
+        folder /= hashlib.sha256(url.encode()).hexdigest()[:8]
+    path = folder / name
+    try:
+        if is_main_process():
+            _fetch(url, path)
+    finally:  # where it fails, the others don't wait for ever
+        barrier()
+    _fetch(url, path)  # a node with a disk of its own
+    return path
+
+
+def warn_of_hash(path: Path) -> None:
+    """Log where a local file isn't what its name says.
+
+    No error, because the hash that mmengine's CheckpointHook writes into the
+    names of published files is not one of the file, and because digits alone
+    may be a date.
+    """
+    try:
+        check_hash(path)
+    except ValueError as error:
+        print_log(f'Is this the right file? {error}.', 'current', WARNING)
+
+
+def check_hash(path: Path, name: Optional[str] = None) -> None:
+    """Compare a file with the hash in its name, as model zoos write it.
+
+    Raises:
+        ValueError: The file's SHA-256 begins otherwise.
+    """
+    hashed = _HASHED_NAME.search(name or path.name)
+    if hashed is None:
+        return
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    if not digest.hexdigest().startswith(hashed[1]):
+        raise ValueError(
+            f'the SHA-256 of {path} begins with {digest.hexdigest()[:8]}, but '
+            f'its name says {hashed[1]}: it is broken, or another file'
+        )
+
+
+def check_archive(path: Path) -> None:
+    """Expect a file as torch writes it, all of it: in most, a zip archive.
+
+    Raises:
+        ValueError: A part is damaged, or all parts together are more than the
+            file (a zip bomb).
+    """
+    if not zipfile.is_zipfile(path):  # torch knows an older format
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(part.file_size for part in archive.infolist())
+        if size > path.stat().st_size:
+            raise ValueError(f'it would unpack to {size} bytes')
+        damaged = archive.testzip()  # which torch doesn't
+    if damaged:
+        raise ValueError(f'{damaged} in it is damaged')
+
+
+def _fetch(url: str, path: Path) -> None:
+    if path.is_file():
+        check_hash(path)
+        return
+    print_log(f'Downloading {url} to {path}', 'current')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'{path.name}.part')
+    for pause in (*PAUSES, None):
+        try:
+            _copy(url, part)
+            check_hash(part, path.name)
+            part.replace(path)
+            return
+        except (OSError, HTTPException, ValueError) as error:
+            final = isinstance(error, HTTPError) and error.code < 500
+            if final or pause is None:
+                raise FileNotFoundError(
+                    f'Could not download {url}: {error}. Fetch it by other '
+                    'means and give its path instead.'
+                ) from error
+            print_log(f'Trying again, after: {error}', 'current')
+            time.sleep(pause)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _copy(url: str, part: Path) -> None:
+    request = Request(url, headers={'User-Agent': 'mmnkd'})
+    with urlopen(request, timeout=SILENCE) as reply, open(part, 'wb') as file:
+        expected: Any = reply.headers.get('Content-Length')
+        while chunk := reply.read(1 << 20):
+            file.write(chunk)
+        if expected is not None and file.tell() != int(expected):
+            raise OSError(f'got {file.tell()} of {expected} bytes')
