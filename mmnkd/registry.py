@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
-FOLDERS = ('backbones', 'cache', 'classifier', 'datasets', 'heads', 'losses')
+FOLDERS = (
+    'backbones',
+    'cache',
+    'classifier',
+    'datasets',
+    'heads',
+    'losses',
+    'metrics',
+)
 INSTALL = 'pip install "mmnkd[openmmlab]"'
 
 
