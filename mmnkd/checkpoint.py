@@ -13,7 +13,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 from urllib.parse import urlparse
 
 import numpy as np
@@ -65,6 +65,32 @@ def _statistic(owner: Any, name: str) -> Any:
     )
 
 
+class Checkpoint(NamedTuple):
+    """Hold what a file has.
+
+    Attributes:
+        weights: A model's weights by name.
+        classes: The names of the classes that it was trained on, None where
+            the file doesn't tell.
+    """
+
+    weights: dict[str, Tensor]
+    classes: Optional[list[str]]
+
+
+def read_checkpoint(source: str) -> Checkpoint:
+    """Read a model's weights, and what the file says of their classes.
+
+    Args:
+        source: As for :func:`read_state_dict`.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`read_state_dict`.
+    """
+    content = _read(source)
+    return Checkpoint(_weights_in(content, source), _classes_in(content))
+
+
 def read_state_dict(source: str) -> dict[str, Tensor]:
     """Read a model's weights from a file or a URL.
 
@@ -84,7 +110,7 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
         ValueError: The file holds something else than weights, or objects
             that only ``weights_only=False`` would load.
     """
-    return _weights_in(_read(source), source)
+    return read_checkpoint(source).weights
 
 
 def export_student(source: str, target: Union[str, os.PathLike]) -> None:
@@ -175,6 +201,19 @@ def _weights_in(content: Any, source: str) -> dict[str, Tensor]:
         for name, value in weights.items()
         if not name.startswith('distill_losses.')
     }
+
+
+def _classes_in(content: Any) -> Optional[list[str]]:
+    """Return the names that mmengine saves, or mmcls of old did."""
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    if not isinstance(meta, Mapping):
+        return None
+    of_data = meta.get('dataset_meta')
+    of_data = of_data if isinstance(of_data, Mapping) else {}
+    classes = of_data.get('classes') or meta.get('CLASSES')
+    if not isinstance(classes, (list, tuple)):
+        return None
+    return [*map(str, classes)]
 
 
 def _read(source: str) -> Any:

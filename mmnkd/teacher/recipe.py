@@ -19,7 +19,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..cache.fingerprint import digest, weights_hash
-from ..checkpoint import load_strictly, read_state_dict
+from ..checkpoint import load_strictly, read_checkpoint
 from .images import Format, ImageAdapter, height_and_width
 from .source import find_weights, read_source
 from .teacher import Teacher
@@ -64,6 +64,8 @@ class FrozenTeacher:
     Attributes:
         network: The plain network, None before :meth:`build`.
         is_built: Whether it can be asked.
+        classes: The names of the classes in the checkpoint, None before
+            :meth:`build` and where it has none.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -109,6 +111,7 @@ class FrozenTeacher:
             'compile': compile,
         }
         self.network: Optional[nn.Module] = None
+        self.classes: Optional[list[str]] = None
         self.is_built = False
         self._built: Optional[Teacher] = None
 
@@ -229,7 +232,7 @@ class FrozenTeacher:
 
     def _load(self, network: nn.Module) -> None:
         if self.checkpoint is not None:
-            weights = read_state_dict(self.checkpoint)
+            weights, self.classes = read_checkpoint(self.checkpoint)
             load_strictly(network, weights, self.checkpoint)
         elif isinstance(network, (TimmClassifier, HuggingFaceClassifier)):
             pass  # done by the library; `init_weights` would undo it
