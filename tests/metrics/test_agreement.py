@@ -1,5 +1,6 @@
 """Fidelity: against loops, and in a Runner beside the accuracy."""
 
+import doctest
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import METRICS
 from mmpretrain.structures import DataSample
 
-from mmnkd.metrics import StudentTeacherAgreement, fidelity
+from mmnkd.metrics import StudentTeacherAgreement, agreement, fidelity
 
 
 def predictions(logits, labels):
@@ -53,6 +54,10 @@ def test_log_probabilities_give_what_logits_give():
     of_logs = fidelity(log_s, teacher, target, temperature=3.0)
     for name, row in of_logits.items():
         torch.testing.assert_close(of_logs[name], row)
+
+
+def test_example_of_fidelity_prints_what_it_says():
+    assert doctest.testmod(agreement).failed == 0
 
 
 def own_teacher(**keys):
