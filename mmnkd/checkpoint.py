@@ -65,20 +65,20 @@ def _statistic(owner: Any, name: str) -> Any:
     )
 
 
-class Checkpoint(NamedTuple):
+class Weights(NamedTuple):
     """Hold what a file has.
 
     Attributes:
-        weights: A model's weights by name.
+        state_dict: A model's weights by name.
         classes: The names of the classes that it was trained on, None where
             the file doesn't tell.
     """
 
-    weights: dict[str, Tensor]
+    state_dict: dict[str, Tensor]
     classes: Optional[list[str]]
 
 
-def read_checkpoint(source: str) -> Checkpoint:
+def read_weights(source: str) -> Weights:
     """Read a model's weights, and what the file says of their classes.
 
     Args:
@@ -88,7 +88,7 @@ def read_checkpoint(source: str) -> Checkpoint:
         FileNotFoundError, ValueError: As :func:`read_state_dict`.
     """
     content = _read(source)
-    return Checkpoint(_weights_in(content, source), _classes_in(content))
+    return Weights(_weights_in(content, source), _classes_in(content))
 
 
 def read_state_dict(source: str) -> dict[str, Tensor]:
@@ -110,7 +110,7 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
         ValueError: The file holds something else than weights, or objects
             that only ``weights_only=False`` would load.
     """
-    return read_checkpoint(source).weights
+    return read_weights(source).state_dict
 
 
 def export_student(source: str, target: Union[str, os.PathLike]) -> None:

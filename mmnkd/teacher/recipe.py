@@ -19,7 +19,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..cache.fingerprint import digest, weights_hash
-from ..checkpoint import load_strictly, read_checkpoint
+from ..checkpoint import load_strictly, read_weights
 from .images import Format, ImageAdapter, height_and_width
 from .source import find_weights, read_source
 from .teacher import Teacher
@@ -66,6 +66,7 @@ class FrozenTeacher:
         is_built: Whether it can be asked.
         classes: The names of the classes in the checkpoint, None before
             :meth:`build` and where it has none.
+        weights_hash: Of parameters and buffers, None before :meth:`build`.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -112,6 +113,7 @@ class FrozenTeacher:
         }
         self.network: Optional[nn.Module] = None
         self.classes: Optional[list[str]] = None
+        self.weights_hash: Optional[str] = None
         self.is_built = False
         self._built: Optional[Teacher] = None
 
@@ -158,6 +160,7 @@ class FrozenTeacher:
                 logging.WARNING,
             )
         self.network = teacher.network
+        self.weights_hash = weights_hash(teacher.network)
         self._built = teacher
         self.is_built = True
 
@@ -180,6 +183,11 @@ class FrozenTeacher:
         if self._built is None:
             raise RuntimeError('Expected `build()` before the first images.')
         return self._built(images, taps)
+
+    def adapted(self, images: Tensor) -> Tensor:
+        """Return the student's images as the built network gets them."""
+        assert self._built is not None
+        return self._built.adapt(images)
 
     def fingerprint(self) -> dict[str, str]:
         """Return hashes of the built network's config and weights."""
@@ -232,7 +240,7 @@ class FrozenTeacher:
 
     def _load(self, network: nn.Module) -> None:
         if self.checkpoint is not None:
-            weights, self.classes = read_checkpoint(self.checkpoint)
+            weights, self.classes = read_weights(self.checkpoint)
             load_strictly(network, weights, self.checkpoint)
         elif isinstance(network, (TimmClassifier, HuggingFaceClassifier)):
             pass  # done by the library; `init_weights` would undo it
