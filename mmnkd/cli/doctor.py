@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import torch
@@ -19,7 +21,7 @@ from ..diagnosis.examine import examine
 from ..diagnosis.facts import DataFacts
 from ..diagnosis.report import Report
 
-__all__ = ['main', 'render']
+__all__ = ['main', 'show']
 
 EPILOG = """\
 exit codes:
@@ -47,7 +49,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     args = _parse(arguments)
     aside = Console(stderr=True)
-    with aside.status('') as status:
+    # What data sets print is no part of the report.
+    with redirect_stdout(sys.stderr), aside.status('') as status:
         report = examine(
             args.config,
             batches=args.batches,
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
             say=lambda stage: status.update(f'{stage} ...'),
         )
     if args.json != '-':
-        Console().print(render(report))
+        show(report, Console())
     if args.json:
         text = json.dumps(report.as_dict(), indent=1)
         if args.json == '-':
@@ -113,27 +116,36 @@ def _count(text: str) -> int:
     return value
 
 
-def render(report: Report) -> RenderableType:
-    """Return a report for a terminal.
+def show(report: Report, console: Console) -> None:
+    """Print a report.
 
     Args:
         report: What was found out.
+        console: Where to; commands to copy are not broken into lines.
     """
-    parts: list[RenderableType] = []
     for title, rows in _sections(report):
-        parts += ['', Text(title, style='bold'), _facts(rows)]
+        console.print(Text(f'\n{title}', style='bold'))
+        console.print(_facts(rows))
     if report.terms:
-        parts += ['', *_terms(report)]
+        console.print(Text('\nLoss terms', style='bold'))
+        console.print(_terms(report))
     if report.advice:
-        parts += ['', Text('What would make it faster', style='bold')]
-        parts += [_bullet('+', 'green', text) for text in report.advice]
+        console.print(Text('\nWhat would make it faster', style='bold'))
+    for advice in report.advice:
+        text, _, command = advice.partition('\n')
+        console.print(_bullet('+', 'green', text))
+        if command:
+            console.print(Text(f'    {command}'), soft_wrap=True)
     if report.findings:
-        parts += ['', Text('Findings', style='bold')]
+        console.print(Text('\nFindings', style='bold'))
     for finding in sorted(report.findings, key=lambda f: f.level != 'error'):
         color = 'red' if finding.level == 'error' else 'yellow'
-        text = f'{finding.message} → {finding.fix}'.removesuffix(' → ')
-        parts.append(_bullet(f'{finding.level} [{finding.name}]', color, text))
-    return Group(*parts, '', _verdict(report))
+        mark = f'{finding.level} [{finding.name}]'
+        console.print(_bullet(mark, color, finding.message))
+        if finding.fix:
+            console.print(Padding(Text(f'→ {finding.fix}'), (0, 0, 0, 4)))
+    console.print()
+    console.print(_verdict(report), soft_wrap=True)
 
 
 def _sections(report: Report) -> Iterable[tuple[str, list[tuple[str, str]]]]:
@@ -157,7 +169,7 @@ def _plan(report: Report) -> list[tuple[str, str]]:
         if network.weights:
             text += f', weights {network.weights[:8]}'
         if network.source:
-            text += f' from {network.source}'
+            text += f' from {Path(network.source).name}'
         rows.append((network.who.capitalize(), text))
     length = f'{plan.epochs} epochs' if plan.epochs else ''
     if report.steps:
@@ -259,7 +271,7 @@ def _cost(report: Report, cost: Cost) -> list[tuple[str, str]]:
         'data': cost.data,
         'student': cost.student,
         'teacher': cost.teacher,
-        'distillation losses': cost.losses,
+        'losses': cost.losses,
     }
     shown = [
         f'{name} {seconds / cost.total:.0%}'
@@ -292,31 +304,29 @@ def _cost(report: Report, cost: Cost) -> list[tuple[str, str]]:
     return rows
 
 
-def _terms(report: Report) -> list[RenderableType]:
+def _terms(report: Report) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     table.add_column('  term')
-    for name in ('value', 'pull', 'of own'):
+    for name in ('value', 'pull', '÷ own'):
         table.add_column(name, justify='right')
     for term in report.terms:
         pull = '-' if term.gradient is None else f'{term.gradient:.3g}'
-        ratio = '-' if term.ratio is None else f'{term.ratio:.2g} x'
+        ratio = '-' if term.ratio is None else f'{term.ratio:.2g}'
         table.add_row(f'  {term.name}', f'{term.value:.3g}', pull, ratio)
     note = (
-        "pull: size of the gradient at the student's logits, before training. "
-        "of own: that divided by the pull of the student's own loss. A dash: "
-        'it acts on features, not on logits.'
+        "pull: size of the gradient at the student's logits before training. "
+        "÷ own: that over the pull of the student's own loss; about 1 is "
+        'balanced.'
     )
-    return [
-        Text('Loss terms', style='bold'),
-        table,
-        Padding(Text(note, style='dim'), (0, 0, 0, 2)),
-    ]
+    if any(term.gradient is None for term in report.terms):
+        note += ' A dash: it acts on features, not on logits.'
+    return Group(table, Padding(Text(note, style='dim'), (0, 0, 0, 2)))
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style='cyan', width=15)
-    table.add_column(overflow='fold')
+    table.add_column()
     for name, text in rows:
         table.add_row(f'  {name}', Text(text))
     return table

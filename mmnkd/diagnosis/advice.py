@@ -104,12 +104,14 @@ def advise_cache(
     if cost.teacher_share < _WORTH:
         return None
     topk = 50 if classes > 200 else None
-    size = views * Rows(classes, topk).bytes / 1e9
+    size = views * Rows(classes, topk).bytes / 1e6
+    amount = f'{size / 1000:.2g} GB' if size > 1000 else f'{size:.2g} MB'
     option = f' --topk {topk}' if topk else ''
     return (
-        'If you train with this teacher more than once, store its answers by '
-        f'`mmnkd cache {config} --out DIR{option}` (about {size:.2g} GB). '
-        f'Each later training then takes {cost.teacher_share:.0%} less time.'
+        'If you train with this teacher more than once, store its answers '
+        f'(about {amount}). Each later training then takes '
+        f'{cost.teacher_share:.0%} less time:\n'
+        f'mmnkd cache {config} --out DIR{option}'
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -20,12 +21,14 @@ from torch import nn
 
 from .. import __version__
 from .advice import advise
+from .batch import check_batch
 from .config import check_config
 from .cost import measure_cost, timed
 from .data import check_data
 from .facts import check_data_facts, describe_data
 from .finding import Finding
-from .look import ask_teacher, classes_of, look_at, preprocessed
+from .first_step import num_classes_of
+from .look import ask_teacher, look_at, preprocessed
 from .networks import check_networks, count_parameters, live_teachers
 from .plan import check_plan, read_plan
 from .report import NetworkFacts, Report
@@ -126,13 +129,11 @@ class _Examination:
         if model is None:
             return
         self._describe(model)
-        if train:
-            self._look(model, train, val)
-        if train and report.exit_code == 2:
+        if train and not self._look(model, train, val):
             return  # its time would be that of something broken
         self.say('timing training steps')
-        attempt(
-            report,
+        attempt(  # a fault on noise says nothing of the training
+            report if train else Report(report.config),
             'step',
             'Look at `optim_wrapper`, and try `mmnkd train` for the whole '
             'error.',
@@ -156,7 +157,7 @@ class _Examination:
             )
             if model is not None:  # so the weights were at fault
                 failed.findings = [
-                    Finding('teacher-file', f.level, f.message, f.fix)
+                    Finding('teacher-file', 'error', f.message, _mend(teacher))
                     for f in failed.findings
                 ]
         self.report.add(failed.findings)
@@ -181,7 +182,7 @@ class _Examination:
             return [], 0.0
         data: Any = loader.dataset
         if part == 'train' and model is not None:
-            report.add(check_data(data, num_classes=classes_of(model)))
+            report.add(check_data(data, num_classes=num_classes_of(model)))
         names = data.metainfo.get('classes')
         if part == 'train':
             report.train = describe_data(data)
@@ -214,7 +215,7 @@ class _Examination:
                     _kind(network),
                     count_parameters(network),
                     teacher.checkpoint,
-                    teacher.fingerprint()['weights'],
+                    teacher.weights_hash,
                 )
             )
         if hasattr(model, 'distill_losses') and plan is not None:
@@ -227,16 +228,25 @@ class _Examination:
                 )
             )
 
-    def _look(self, model: Any, train: list, val: list) -> None:
-        """Look at batches, the teacher's answers and the loss terms."""
-        report = self.report
+    def _look(self, model: Any, train: list, val: list) -> bool:
+        """Look at batches, the teacher's answers and the loss terms.
+
+        Returns:
+            Whether they can be trained on.
+        """
+        report, before = self.report, len(self.report.errors)
+        real = report.is_teacher_real
         self.say('looking at a batch')
         fix = 'Try `mmnkd train` for the whole error.'
-        found = attempt(report, 'batch', fix, lambda: look_at(model, train[0]))
+        found = attempt(
+            report, 'batch', fix, lambda: look_at(model, train[0], ask=real)
+        )
         if found is None:
-            return
-        report.images = found[0]
-        report.add(found[1])
+            return False
+        report.images = found.facts
+        report.add(found.findings)
+        if not real:  # what random weights answer says nothing
+            return len(report.errors) == before
         if getattr(model, 'teacher', None) is not None:
             self.say("measuring the teacher's answers")
             answers = attempt(
@@ -252,11 +262,14 @@ class _Examination:
             lambda: measure_terms(model.train(), batches),
         )
         report.terms = terms or []
+        values = {term.name: term.value for term in report.terms}
+        report.add(check_batch(found.images, losses=values))
         scheduled = any(
             getattr(loss, 'weight_schedule', None) is not None
             for loss in getattr(model, 'distill_losses', {}).values()
         )
         report.add(check_terms(report.terms, scheduled=scheduled))
+        return len(report.errors) == before
 
     def _time(
         self, model: Any, train: list, load: float, val: list, load_val: float
@@ -311,6 +324,15 @@ def _read(config: Union[str, Path], options: Mapping[str, Any]) -> Config:
     whole = Config.fromfile(config)
     whole.merge_from_dict(dict(options))
     return whole
+
+
+def _mend(teacher: Mapping[str, Any]) -> str:
+    """Say how to come by a teacher's weights."""
+    model = str(teacher.get('model'))
+    if Path(model).is_file():
+        path = os.path.relpath(model)
+        return f'Train it first: mmnkd train {path}'
+    return 'Look at `teacher.checkpoint`.'
 
 
 def _stack(device: str) -> dict[str, str]:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Optional
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..cache import CachedTeacher
 from .batch import check_batch
 from .facts import ImageFacts, check_image_facts, describe_images
 from .finding import Finding
+from .first_step import num_classes_of
 from .networks import live_teachers
 from .signal import Signal, measure_signal
 
 __all__ = [
+    'Look',
     'ask_teacher',
-    'classes_of',
     'look_at',
     'preprocessed',
     'target_of',
@@ -46,38 +46,46 @@ def target_of(samples: Sequence[Any]) -> Tensor:
     return torch.cat([sample.gt_label for sample in samples])
 
 
-def classes_of(model: nn.Module) -> Optional[int]:
-    """Return how many classes a model's head has, None if it doesn't tell."""
-    return getattr(getattr(model, 'head', None), 'num_classes', None)
+class Look(NamedTuple):
+    """What one training batch shows.
+
+    Attributes:
+        images: As the student gets them.
+        facts: What each network gets of the first image.
+        findings: What is wrong with images, labels or the teacher's answers.
+    """
+
+    images: Tensor
+    facts: dict[str, ImageFacts]
+    findings: list[Finding]
 
 
-def look_at(
-    model: Any, batch: Mapping[str, Any]
-) -> tuple[dict[str, ImageFacts], list[Finding]]:
+def look_at(model: Any, batch: Mapping[str, Any], *, ask: bool = True) -> Look:
     """Say what each network gets of a training batch, and check it.
 
     Args:
         model: A classifier; its teacher, if it has one, is built.
         batch: As the data loader puts it out.
-
-    Returns:
-        What each network gets of the first image, and findings.
+        ask: Whether to check the teacher's answers too.
     """
     data = preprocessed(model, batch)
     images, samples = data['inputs'], data['data_samples']
     facts = {'the student': describe_images(images)}
-    answers = None
-    if getattr(model, 'teacher', None) is not None:
+    answers, size = None, None
+    for who, teacher in live_teachers(model).items():
+        facts[who] = describe_images(teacher.adapted(images))
+        size = size or teacher.input_size
+    if ask and getattr(model, 'teacher', None) is not None:
         taps = model.distill_losses.teacher_taps
-        with _noting(model, facts):
-            answers = model.teacher(images, taps, samples) if taps else None
+        answers = model.teacher(images, taps, samples) if taps else None
     findings = check_image_facts(facts) + check_batch(
         images,
         target_of(samples),
-        num_classes=classes_of(model),
+        num_classes=num_classes_of(model),
         teacher=answers,
+        teacher_size=size,
     )
-    return facts, findings
+    return Look(images, facts, findings)
 
 
 def ask_teacher(
@@ -105,25 +113,3 @@ def ask_teacher(
         targets.append(target_of(samples).cpu())
     signal = measure_signal(torch.cat(logits), torch.cat(targets))
     return signal, 'training' if training else 'validation'
-
-
-@contextmanager
-def _noting(model: Any, facts: dict[str, ImageFacts]) -> Iterator[None]:
-    """Note what live teachers get while the block runs."""
-
-    def hook(who: str) -> Any:
-        def note(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            given = args[0] if args else kwargs['inputs']
-            facts.setdefault(who, describe_images(given))
-
-        return note
-
-    handles = [
-        teacher.network.register_forward_pre_hook(hook(who), with_kwargs=True)
-        for who, teacher in live_teachers(model).items()
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from .finding import Finding
 
-__all__ = ['Plan', 'check_plan', 'read_plan']
+__all__ = ['Plan', 'check_plan', 'pipeline_of', 'read_plan']
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Plan:
         batch_size: Images a step of one process.
         processes: Processes (GPUs) of the training.
         accumulate: Batches whose gradients are added before a step.
+        drop_last: Whether a last batch that isn't full is left out.
         optimizer: Its type.
         lr: Learning rate with which the training starts, after scaling.
         lr_is_scaled: Whether mmengine scales it to the batch.
@@ -39,6 +40,7 @@ class Plan:
     batch_size: int
     processes: int
     accumulate: int
+    drop_last: bool
     optimizer: str
     lr: Optional[float]
     lr_is_scaled: bool
@@ -59,7 +61,9 @@ class Plan:
         if self.iterations is not None:
             return self.iterations
         share = math.ceil(images / self.processes)
-        return (self.epochs or 0) * math.ceil(share / self.batch_size)
+        of_epoch = share / self.batch_size
+        rounded = math.floor if self.drop_last else math.ceil
+        return (self.epochs or 0) * rounded(of_epoch)
 
 
 def read_plan(config: Mapping[str, Any], processes: int = 1) -> Plan:
@@ -95,12 +99,13 @@ def read_plan(config: Mapping[str, Any], processes: int = 1) -> Plan:
         batch_size=batch,
         processes=processes,
         accumulate=wrapper.get('accumulative_counts', 1),
+        drop_last=bool(loader.get('drop_last')),
         optimizer=_name(optimizer),
         lr=lr,
         lr_is_scaled=is_scaled,
         base_batch_size=base,
         schedule=_names(config.get('param_scheduler')),
-        pipeline=_names(_pipeline(loader.get('dataset') or {})),
+        pipeline=_names(pipeline_of(loader.get('dataset') or {})),
         batch_augments=_names(_batch_augments(config)),
         ema='EMAHook' in _names(config.get('custom_hooks')),
         amp=_amp(wrapper),
@@ -149,8 +154,12 @@ def _names(configs: Any) -> list[str]:
     ]
 
 
-def _pipeline(dataset: Mapping[str, Any]) -> Iterable[Any]:
-    """Return the pipeline of a data set, or of the first one inside it."""
+def pipeline_of(dataset: Mapping[str, Any]) -> Iterable[Any]:
+    """Return the pipeline of a data set, or of the first one inside it.
+
+    Args:
+        dataset: Its config, perhaps of one that wraps others.
+    """
     while 'pipeline' not in dataset:
         inner = dataset.get('dataset') or (dataset.get('datasets') or [{}])[0]
         if not inner:

@@ -83,10 +83,14 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
     @property
+    def errors(self) -> list[Finding]:
+        """Return the findings for which it won't train right."""
+        return [f for f in self.findings if f.level == 'error']
+
+    @property
     def exit_code(self) -> int:
         """Return 0 if all is good, 1 for warnings, 2 if it won't train."""
-        levels = {finding.level for finding in self.findings}
-        return 2 if 'error' in levels else 1 if levels else 0
+        return 2 if self.errors else 1 if self.findings else 0
 
     @property
     def verdict(self) -> str:

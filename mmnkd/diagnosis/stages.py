@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from statistics import median
@@ -22,6 +23,7 @@ from torch.utils.data import DataLoader
 from ..classifier.dry_run import blank_image
 from .cost import timed
 from .finding import Finding
+from .plan import pipeline_of
 from .report import Report
 
 __all__ = [
@@ -74,6 +76,8 @@ def build_model(config: Config, device: str) -> nn.Module:
         model.setdefault('data_preprocessor', config.data_preprocessor)
     network = MODELS.build(model)
     network.init_weights()
+    if hasattr(network, 'first_step'):
+        network.first_step.is_due = False  # the doctor looks for itself
     if device == 'cpu':
         network = revert_sync_batchnorm(network)
     return network.to(device)
@@ -122,8 +126,7 @@ def random_batches(
         count: How many batches.
     """
     _, channels, height, width = blank_image(model).shape
-    pipeline = config.train_dataloader.get('dataset', {}).get('pipeline') or ()
-    for step in pipeline:
+    for step in pipeline_of(config.train_dataloader.dataset):
         size = step.get('crop_size') or step.get('scale')
         if isinstance(size, int):
             height = width = size
@@ -146,11 +149,13 @@ def random_batches(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep mmengine's log to errors while networks are built."""
+    """Keep what the stack says while networks are built to itself."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
     finally:
         logger.setLevel(level)

@@ -25,7 +25,7 @@ class Term:
 
     Attributes:
         name: As in the log.
-        is_own: Whether it is the student's own loss.
+        loss: Its name in `distill_losses`, None for the student's own.
         value: Its mean over the batches, weights included.
         gradient: Norm of its gradient at the logits, mean over the batches;
             None where it acts on features alone.
@@ -34,7 +34,7 @@ class Term:
     """
 
     name: str
-    is_own: bool
+    loss: Optional[str]
     value: float
     gradient: Optional[float]
     ratio: Optional[float]
@@ -61,7 +61,7 @@ def measure_terms(
             losses = model.loss(batch['inputs'], batch['data_samples'])
         logits = as_logits(outputs['logits'], model, tap, 'logits_tap')
         terms = {k: _total(v) for k, v in losses.items() if 'loss' in k}
-        own = sum(v for k, v in terms.items() if not _is_distilled(model, k))
+        own = sum(v for k, v in terms.items() if _loss_of(model, k) is None)
         for name, term in {**terms, '': own}.items():
             if not isinstance(term, Tensor):
                 continue  # no own loss
@@ -75,7 +75,7 @@ def measure_terms(
         _term(model, name, found, gradients.get(name), size)
         for name, found in values.items()
     ]
-    return sorted(measured, key=lambda term: not term.is_own)
+    return sorted(measured, key=lambda term: term.loss is not None)
 
 
 def check_terms(
@@ -93,9 +93,8 @@ def check_terms(
     """
     findings = []
     for term in terms:
-        if term.is_own or term.ratio is None:
+        if term.loss is None or term.ratio is None:
             continue
-        loss = term.name.removeprefix('loss_')
         if term.ratio > MOST:
             findings.append(
                 Finding(
@@ -105,9 +104,9 @@ def check_terms(
                     "the student's own loss does, but its gradient is "
                     f'{term.ratio:.0f} times as large, so labels hardly '
                     'count.',
-                    f'Set a smaller `loss_weight` of {loss!r} (or a smaller '
-                    f'gamma, beta ...; {1 / term.ratio:.2g} times as large '
-                    'makes both equal).',
+                    f'Make `loss_weight` (or gamma, beta ...) of '
+                    f'{term.loss!r} smaller; {1 / term.ratio:.2g} times as '
+                    'large makes both equal.',
                 )
             )
         elif term.ratio < LEAST and not scheduled:
@@ -119,7 +118,7 @@ def check_terms(
                     "the student's own loss does, but its gradient is "
                     f'{term.ratio:.2g} times as large: it teaches nearly '
                     'nothing.',
-                    f'Set a larger `loss_weight` of {loss!r}, or look '
+                    f'Set a larger `loss_weight` of {term.loss!r}, or look '
                     "whether the teacher's answers are as they should be.",
                 )
             )
@@ -135,16 +134,15 @@ def _term(
 ) -> Term:
     gradient = mean(gradients) if gradients else None
     ratio = gradient / own if gradient is not None and own else None
-    is_own = not _is_distilled(model, name)
-    return Term(name, is_own, mean(values), gradient, ratio)
+    return Term(name, _loss_of(model, name), mean(values), gradient, ratio)
 
 
-def _is_distilled(model: nn.Module, name: str) -> bool:
-    """Tell whether a loss in the log is one of `distill_losses`."""
-    return any(
-        name == f'loss_{loss}' or name.startswith(f'loss_{loss}_')
-        for loss in getattr(model, 'distill_losses', ())
-    )
+def _loss_of(model: nn.Module, name: str) -> Optional[str]:
+    """Return which of `distill_losses` logs a term, None for none."""
+    for loss in getattr(model, 'distill_losses', ()):
+        if name == f'loss_{loss}' or name.startswith(f'loss_{loss}_'):
+            return loss
+    return None
 
 
 def _total(value: Any) -> Tensor:
