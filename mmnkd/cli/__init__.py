@@ -19,6 +19,7 @@ COMMANDS = {
     'train': 'train a model by a config',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
+    'doctor': 'look at a training before it costs time',
     'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
     'demo': 'distill on real images in a few minutes',
@@ -39,8 +40,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         arguments: What follows ``mmnkd``; None for this process's own.
 
     Returns:
-        The exit code: 0, 1 after an error that is told in one line, 130
-        after an interrupt.
+        The exit code: the command's own or 0, 1 after an error that is told
+        in one line, 130 after an interrupt.
 
     Raises:
         SystemExit: After ``--help`` or for wrong usage, as argparse does.
@@ -53,7 +54,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         with warnings.catch_warnings():
             for message in OF_THE_STACK:
                 warnings.filterwarnings('ignore', message)
-            command.main(given[1:])
+            code = command.main(given[1:])
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or 'Interrupted.', file=sys.stderr)
         return 130
@@ -63,7 +64,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         text = error.args[0] if isinstance(error, KeyError) else error
         print(f'mmnkd {name}: {text}', file=sys.stderr)
         return 1
-    return 0
+    return code or 0
 
 
 def _parser() -> argparse.ArgumentParser:

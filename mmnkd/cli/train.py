@@ -39,9 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     read_safely()
     write_whole()
-    if {'-h', '--help'} & {*arguments}:
-        print(f'{_ALLOW}: train whatever keys nothing reads. Beside it:')
-    config, _ = read_arguments('train', [a for a in arguments if a != _ALLOW])
+    config = _read(arguments)
     ignored = _ignored(config, allow_dead_keys=_ALLOW in arguments)
     settle(check_config(config), ignored)
     choose_checkpoint(config)
@@ -58,6 +56,16 @@ def main(arguments: Sequence[str]) -> None:
                 f'Interrupted. Checkpoints are in {runner.work_dir}; to go on '
                 'from the last one, run the same command with --resume.'
             ) from None
+
+
+def _read(arguments: Sequence[str]) -> Config:
+    try:
+        theirs = [word for word in arguments if word != _ALLOW]
+        return read_arguments('train', theirs)[0]
+    except SystemExit as done:
+        if done.code == 0:  # after their help
+            print(f'  {_ALLOW}     train whatever keys nothing reads')
+        raise
 
 
 @contextmanager
