@@ -17,6 +17,7 @@ __all__ = ['COMMANDS', 'main']
 
 COMMANDS = {
     'train': 'train a model by a config',
+    'distill': 'write a config that distills, from the names of two networks',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
     'doctor': 'look at a training before it costs time',
