@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | format | docs | docs-serve; each makes the
+# make setup | demo | test | test-docs | lint | format | docs | docs-serve; each makes the
 # virtual environment first where it is missing. STACK=onedl takes OneDL's stack, in .venv-onedl.
 PYTHON ?= python3
 STACK ?= openmmlab
@@ -6,7 +6,7 @@ VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test lint format docs docs-serve
+.PHONY: setup demo test test-docs lint format docs docs-serve
 
 setup: $(READY)
 
@@ -23,7 +23,10 @@ demo: $(READY)
 	$(BIN)/mmnkd demo
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile -m 'not slow and not docs'
+
+test-docs: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pages -m 'docs and not slow'
 
 lint: $(READY)
 	$(BIN)/ruff check .
