@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | format; each makes the virtual environment
+# make setup | demo | test | test-faults | lint | format; each makes the virtual environment
 # first where it is missing. STACK=onedl takes OneDL's stack, in .venv-onedl.
 PYTHON ?= python3
 STACK ?= openmmlab
@@ -6,7 +6,7 @@ VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test lint format
+.PHONY: setup demo test test-faults lint format
 
 setup: $(READY)
 
@@ -24,6 +24,10 @@ demo: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile -m 'not slow'
+
+# Kills, hostile files, fuzzing, leaks: an hour or two, with figures.
+test-faults: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .
