@@ -12,7 +12,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,6 +80,8 @@ def read_checkpoint(source: str, map_location: Any = 'cpu') -> Any:
     else:
         check_file('checkpoint file', source)
         warn_of_hash(path)
+    if path.suffix == '.safetensors':
+        return _read_safetensors(path)
     # Again, because the loader of onedl-mmengine takes what it allowed for its
     # own call off the list afterwards, HistoryBuffer included.
     allow_mmengine_checkpoints()
@@ -118,37 +120,25 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
         ValueError: The file holds something else than weights, or objects
             that only ``weights_only=False`` would load.
     """
-    return _weights_in(read_checkpoint(source), source)
+    return weights_in(read_checkpoint(source), source)
 
 
-def export_student(source: str, target: Union[str, os.PathLike]) -> None:
-    """Write the student alone, as plain mmpretrain loads it.
-
-    What only the training needs is left out: the parameters of distillation
-    losses, the optimizer's state, and the log, which torch's safe loader takes
-    in a process with mmnkd only. Of a training with EMA it is the average.
-
-    Args:
-        source: Path or URL of a checkpoint that a Runner saved.
-        target: File to write: ``state_dict``, and ``meta`` (the classes'
-            names, for one) where there is any.
-
-    Raises:
-        FileNotFoundError, ValueError: As :func:`read_state_dict`.
-        FileExistsError: There is a file at `target`.
-    """
-    target = Path(target)
-    if target.exists():
-        raise FileExistsError(
-            f'Expected no file at {str(target)!r}, but there is one. Name '
-            'another, or remove it.'
+def weights_in(content: Any, source: str) -> dict[str, Tensor]:
+    """Return the weights in what was read, as :func:`read_state_dict` does."""
+    weights = content
+    if isinstance(content, Mapping) and 'state_dict' in content:
+        weights = content['state_dict']
+    if not _is_state_dict(weights):
+        raise ValueError(
+            f'Expected {source!r} to hold a state_dict (name: tensor), but '
+            f'got {type(content).__name__}{_keys(content)}.'
         )
-    content = read_checkpoint(source)
-    exported: dict[str, Any] = {'state_dict': _weights_in(content, source)}
-    if isinstance(content.get('meta'), Mapping):
-        exported['meta'] = content['meta']
-    target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(exported, target)
+    weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
+    return {
+        name: value
+        for name, value in weights.items()
+        if not name.startswith('distill_losses.')
+    }
 
 
 def check_file(kind: str, name: str) -> None:
@@ -194,21 +184,17 @@ def load_strictly(
         )
 
 
-def _weights_in(content: Any, source: str) -> dict[str, Tensor]:
-    weights = content
-    if isinstance(content, Mapping) and 'state_dict' in content:
-        weights = content['state_dict']
-    if not _is_state_dict(weights):
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
         raise ValueError(
-            f'Expected {source!r} to hold a state_dict (name: tensor), but '
-            f'got {type(content).__name__}{_keys(content)}.'
-        )
-    weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
-    return {
-        name: value
-        for name, value in weights.items()
-        if not name.startswith('distill_losses.')
-    }
+            f'Expected a safetensors file at {str(path)!r}, but got: {error}. '
+            'Fetch a broken file again.'
+        ) from error
 
 
 def _is_state_dict(content: Any) -> bool:

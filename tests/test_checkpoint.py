@@ -9,8 +9,9 @@ import pytest
 import tiny
 import torch
 from mmengine.logging import HistoryBuffer
+from safetensors.torch import save_file
 
-from mmnkd.checkpoint import _statistic, export_student, read_state_dict
+from mmnkd.checkpoint import _statistic, read_state_dict
 
 
 class Malicious:
@@ -88,6 +89,17 @@ def test_weights_are_read_without_a_wrapper(tmp_path):
     assert tiny.same(read_state_dict(str(tmp_path / 'bare.pth')), weights)
 
 
+def test_weights_are_read_from_safetensors(tmp_path):
+    weights = tiny.build(tiny.resnet()).state_dict()
+    path = tmp_path / 'x.safetensors'
+    save_file(weights, path)
+    loaded = read_state_dict(str(path))
+    assert tiny.same({name: loaded[name] for name in weights}, weights)
+    path.write_bytes(b'<html>404</html>')
+    with pytest.raises(ValueError, match=r'safetensors file at .*Fetch a br'):
+        read_state_dict(str(path))
+
+
 def test_names_of_ddp_and_of_losses_are_dropped(tmp_path):
     weights = tiny.build(tiny.resnet()).state_dict()
     saved = {f'module.{k}': v for k, v in weights.items()}
@@ -124,25 +136,3 @@ def test_a_broken_file_is_an_error(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r'x.pth.*Fetch a broken'):
             read_state_dict(str(path))
-
-
-def test_an_exported_student_is_a_plain_one(tmp_path):
-    file, out = tmp_path / 'epoch_1.pth', tmp_path / 'out' / 'x.pth'
-    losses = {'mine': {'type': 'Projected'}}
-    ema = [{'type': 'EMAHook', 'momentum': 0.1}]
-    tiny.train(tiny.distilled(losses=losses), tmp_path, custom_hooks=ema)
-    saved = tiny.saved(file)
-    assert 'distill_losses.mine.project.weight' in saved['state_dict']
-    export_student(str(file), out)
-    exported = torch.load(out, weights_only=True)
-    assert set(exported) == {'state_dict', 'meta'}
-    assert exported['meta']['dataset_meta'] == saved['meta']['dataset_meta']
-    plain = tiny.build(tiny.resnet())
-    plain.load_state_dict(exported['state_dict'], strict=True)
-    for key, value in plain.state_dict().items():
-        assert torch.equal(value, saved['state_dict'][key])
-    with pytest.raises(FileExistsError, match='no file at.*x.pth'):
-        export_student(str(file), out)
-    torch.save(plain.state_dict(), tmp_path / 'bare.pth')
-    export_student(str(tmp_path / 'bare.pth'), tmp_path / 'y.pth')
-    assert set(tiny.saved(tmp_path / 'y.pth')) == {'state_dict'}

@@ -73,6 +73,21 @@ def test_train_has_the_options_of_mmpretrain(tmp_path):
     assert config.train_dataloader.batch_size == 32
 
 
+def test_the_start_fits_a_screen_and_the_log_file_has_it_all(tmp_path):
+    options = ['--cfg-options', *SHORT, RANDOM_TEACHER]
+    output = train(NKD, '--work-dir', tmp_path, *options)
+    start, _, _ = output.partition('Epoch(train)')
+    assert len(start.splitlines()) <= 20
+    assert 'Teacher: channels_last is on' in start
+    (log,) = tmp_path.glob('*/*.log')
+    assert f'Config, hooks and environment are in {log}' in start
+    logged = log.read_text()
+    for text in ('System environment:', 'Config:', 'Hooks will be executed'):
+        assert text in logged
+        assert text not in output
+    assert 'Epoch(train) [3]' in logged
+
+
 def refused(capsys, monkeypatch, *arguments):
     """Run a command that fails; return the last line that it prints."""
     monkeypatch.chdir(ROOT)
