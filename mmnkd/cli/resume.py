@@ -21,6 +21,7 @@ from ..checkpoint import (
     load_strictly,
     read_checkpoint,
 )
+from ..download import check_archive
 from ..hooks import GeneratorsHook
 
 __all__ = ['LoadedHook', 'choose_checkpoint', 'register_hooks']
@@ -85,6 +86,7 @@ def _look(path: Path, broken: dict[Path, str]) -> Optional[_Found]:
     """Read how far a file got, without its tensors."""
     allow_mmengine_checkpoints()
     try:
+        check_archive(path, parts=False)
         content = torch.load(path, 'cpu', weights_only=True, mmap=True)
         if 'message_hub' not in content:
             return None  # weights alone, as `mmnkd export` writes them
