@@ -17,7 +17,9 @@ from ..diagnosis import check_config, check_data
 from ..diagnosis.finding import settle
 from ..diagnosis.first_step import num_classes_of
 from .advice import advise
+from .files import read_safely, write_whole
 from .launch import build_runner, read_arguments
+from .resume import choose_checkpoint, register_hooks
 
 __all__ = ['main']
 
@@ -35,13 +37,15 @@ def main(arguments: Sequence[str]) -> None:
         ValueError: The config, the data set or the first step has an error.
         Exception: What a Runner, the model and its teacher raise.
     """
-    if {'-h', '--help'} & {*arguments}:
-        print(f'{_ALLOW}: train whatever keys nothing reads. Beside it:')
-    config, _ = read_arguments('train', [a for a in arguments if a != _ALLOW])
+    read_safely()
+    write_whole()
+    config = _read(arguments)
     ignored = _ignored(config, allow_dead_keys=_ALLOW in arguments)
     settle(check_config(config), ignored)
+    choose_checkpoint(config)
     with advised():
         runner = build_runner(config)
+        register_hooks(runner, 'resume' if config.get('resume') else 'weights')
         loader = runner.train_loop.dataloader
         found = check_data(
             loader.dataset,
@@ -56,6 +60,16 @@ def main(arguments: Sequence[str]) -> None:
                 f'Interrupted. Checkpoints are in {runner.work_dir}; to go on '
                 'from the last one, run the same command with --resume.'
             ) from None
+
+
+def _read(arguments: Sequence[str]) -> Config:
+    try:
+        theirs = [word for word in arguments if word != _ALLOW]
+        return read_arguments('train', theirs)[0]
+    except SystemExit as done:
+        if done.code == 0:  # after their help
+            print(f'  {_ALLOW}     train whatever keys nothing reads')
+        raise
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmpretrain.registry import DATASETS
 
-from ..cache.store import Manifest
+from ..cache.store import Store
 from ..checkpoint import check_file
 from ..teacher.source import read_source
 from .data import compare_counts
@@ -190,7 +190,7 @@ def _check_teacher(
 def _look_for(teacher: Mapping[str, Any]) -> Optional[int]:
     """Expect a teacher's files; return how many classes it has, if told."""
     if isinstance(teacher.get('cache'), (str, Path)):
-        return Manifest.load(Path(teacher['cache']).expanduser()).classes
+        return Store.load(Path(teacher['cache']).expanduser()).classes
     checkpoint = teacher.get('checkpoint')
     is_url = str(checkpoint).startswith(('http://', 'https://'))
     if isinstance(checkpoint, (str, Path)) and not is_url:
