@@ -123,6 +123,8 @@ def show(report: Report, console: Console) -> None:
         report: What was found out.
         console: Where to; commands to copy are not broken into lines.
     """
+    stack = ', '.join(f'{k} {v}' for k, v in report.stack.items())
+    console.print(Text(f'{report.config}, with {stack}', style='dim'))
     for title, rows in _sections(report):
         console.print(Text(f'\n{title}', style='bold'))
         console.print(_facts(rows))
