@@ -23,6 +23,7 @@ FOLDERS = (
     'classifier',
     'datasets',
     'heads',
+    'hooks',
     'losses',
     'metrics',
 )

@@ -17,13 +17,21 @@ __all__ = ['COMMANDS', 'main']
 
 COMMANDS = {
     'train': 'train a model by a config',
+    'distill': 'write a config that distills, from the names of two networks',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
     'doctor': 'look at a training before it costs time',
-    'export': 'write the student of a checkpoint alone',
+    'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
     'demo': 'distill on real images in a few minutes',
 }
+
+# Warnings that a user can't mend: mmengine imports pkg_resources, mmpretrain's
+# configs pin memory.
+OF_THE_STACK = (
+    'pkg_resources is deprecated',
+    "'pin_memory' argument is set as true but no accelerator",
+)
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -45,8 +53,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     command = importlib.import_module(f'.{name}', __package__)
     try:
         with warnings.catch_warnings():
-            # mmengine imports it.
-            warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
+            for message in OF_THE_STACK:
+                warnings.filterwarnings('ignore', message)
             code = command.main(given[1:])
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or 'Interrupted.', file=sys.stderr)

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Union
+from typing import Any, Optional, Union
 
 from mmengine.config import Config
+from mmengine.registry import MODELS
+from mmpretrain.registry import DATASETS
 
+from ..cache.store import Store
+from ..checkpoint import check_file
+from ..teacher.source import read_source
+from .data import too_few_outputs
 from .finding import Finding
+from .keys import check_keys
+from .networks import check_class_indices
+from .schedules import check_schedules
 
 __all__ = ['check_config']
+
+# Of cls_KD and of MMRazor, which distill by a model around two others.
+_FOREIGN = {
+    'algorithm',
+    'architecture',
+    'distill_cfg',
+    'distiller',
+    'init_student',
+    'is_vit',
+    'student_cfg',
+    'student_recorders',
+    'teacher_cfg',
+    'teacher_ckpt',
+    'teacher_pretrained',
+    'teacher_recorders',
+    'use_logit',
+}
 
 
 def check_config(config: Union[str, Path, Config]) -> list[Finding]:
@@ -19,9 +47,9 @@ def check_config(config: Union[str, Path, Config]) -> list[Finding]:
         config: A file, or what was read of it and perhaps changed by options.
 
     Returns:
-        ``dead-key``, ``teacher-file``, ``model-type``, ``class-count``,
-        ``class-indices``, ``schedule-epochs`` (errors), ``no-losses``,
-        ``schedule-end`` (warnings).
+        ``dead-key``, ``foreign-key``, ``teacher-file``, ``model-type``,
+        ``class-count``, ``class-indices``, ``schedule-epochs`` (errors),
+        ``no-losses``, ``schedule-end`` (warnings).
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -29,4 +57,185 @@ def check_config(config: Union[str, Path, Config]) -> list[Finding]:
     """
     if not isinstance(config, Config):
         config = Config.fromfile(config)
-    return []
+    findings = check_keys(config)
+    model = config.get('model')
+    if not isinstance(model, Mapping):
+        return findings
+    foreign = sorted(_FOREIGN & model.keys())
+    if foreign:
+        return [*findings, _foreign(foreign)]
+    findings += _check_type(model)
+    if 'distill_losses' not in model:
+        return findings
+    if not model['distill_losses']:
+        findings.append(_no_losses())
+    findings += _check_schedules(model, config.get('train_cfg') or {})
+    classes = _classes_of(model)
+    names = _names_of_data(config.get('train_dataloader') or {})
+    if classes and names and len(names) > classes:
+        findings.append(too_few_outputs(len(names), classes))
+    for who, teacher in _teachers(model.get('teacher')):
+        findings += _check_teacher(who, teacher, classes)
+    return findings
+
+
+def _foreign(keys: list[str]) -> Finding:
+    return Finding(
+        'foreign-key',
+        'error',
+        'Expected the config of a student with `teacher` and '
+        f'`distill_losses`, but `model` has {keys}, keys of another '
+        'framework.',
+        "Take the student's own model config, with type='DistilledClassifier',"
+        ' teacher=dict(model=..., checkpoint=...) and '
+        "distill_losses=dict(nkd=dict(type='NKDLoss')).",
+    )
+
+
+def _no_losses() -> Finding:
+    return Finding(
+        'no-losses',
+        'warning',
+        'Expected some `distill_losses`, but there are none: the student '
+        'trains alone.',
+        "Add distill_losses=dict(nkd=dict(type='NKDLoss')), or leave out "
+        '`teacher` and `distill_losses`.',
+    )
+
+
+def _check_type(model: Mapping[str, Any]) -> list[Finding]:
+    """Expect a type that takes the keys of a distilled model."""
+    keys = [key for key in ('teacher', 'distill_losses') if key in model]
+    kind = model.get('type')
+    with MODELS.switch_scope_and_registry(model.get('_scope_')) as registry:
+        found = registry.get(kind) if isinstance(kind, str) else kind
+        near = f'Distilled{kind}'.replace('Image', '')
+        if registry.get(near) is None:
+            near = 'DistilledClassifier'
+    if not keys or found is None or _takes(found, 'distill_losses'):
+        return []
+    return [
+        Finding(
+            'model-type',
+            'error',
+            f'Expected a `model.type` that distills, as there is '
+            f'{" and ".join(f"`{key}`" for key in keys)}, but got {kind!r}.',
+            f'Write type={near!r}.',
+        )
+    ]
+
+
+def _takes(kind: Any, argument: str) -> bool:
+    return any(
+        argument in inspect.signature(vars(parent)['__init__']).parameters
+        for parent in inspect.getmro(kind)
+        if '__init__' in vars(parent) and parent is not object
+    )
+
+
+def _check_schedules(
+    model: Mapping[str, Any], train_cfg: Mapping[str, Any]
+) -> list[Finding]:
+    schedules = {'student': model.get('student_loss_schedule')}
+    for name, loss in (model['distill_losses'] or {}).items():
+        if isinstance(loss, Mapping):
+            schedules[name] = loss.get('weight_schedule')
+    listed = {
+        name: [given] if isinstance(given, Mapping) else given
+        for name, given in schedules.items()
+        if isinstance(given, (Mapping, list, tuple))
+    }
+    epochs = train_cfg.get('max_epochs')
+    return check_schedules(listed, epochs, train_cfg.get('max_iters'))
+
+
+def _teachers(teacher: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the configs of teachers that could be built."""
+    if isinstance(teacher, Mapping):
+        yield 'teacher', teacher
+    elif isinstance(teacher, (list, tuple)):
+        for number, one in enumerate(teacher):
+            if isinstance(one, Mapping):
+                yield f'teacher[{number}]', one
+
+
+def _check_teacher(
+    who: str, teacher: Mapping[str, Any], classes: Optional[int]
+) -> list[Finding]:
+    try:
+        own = _look_for(teacher)
+    except (OSError, ValueError) as error:
+        return [
+            Finding(
+                'teacher-file',
+                'error',
+                f'In `{who}`: {error}',
+                'Train the teacher first, or correct the path.',
+            )
+        ]
+    indices = teacher.get('class_indices')
+    if not isinstance(indices, (list, tuple)):
+        if classes and own and classes != own:
+            return [_other_count(who, own, f'the student has {classes}')]
+        return []
+    findings = check_class_indices(indices, who)
+    if classes and len(indices) != classes:
+        findings.append(_other_indices(who, len(indices), classes))
+    return findings
+
+
+def _look_for(teacher: Mapping[str, Any]) -> Optional[int]:
+    """Expect a teacher's files; return how many classes it has, if told."""
+    if isinstance(teacher.get('cache'), (str, Path)):
+        return Store.load(Path(teacher['cache']).expanduser()).classes
+    checkpoint = teacher.get('checkpoint')
+    is_url = str(checkpoint).startswith(('http://', 'https://'))
+    if isinstance(checkpoint, (str, Path)) and not is_url:
+        check_file('checkpoint file', str(checkpoint))
+    model: Any = teacher.get('model')
+    if isinstance(model, (str, Path, dict)):
+        return _classes_of(read_source(model).config)
+    return None
+
+
+def _classes_of(model: Mapping[str, Any]) -> Optional[int]:
+    """Return how many classes a model's config tells, None if it doesn't."""
+    head = model.get('head')
+    count = (head if isinstance(head, Mapping) else model).get('num_classes')
+    return count if isinstance(count, int) else None
+
+
+def _names_of_data(loader: Mapping[str, Any]) -> Optional[Sequence[str]]:
+    """Return the names of classes that a data set has before it is read."""
+    dataset = loader.get('dataset')
+    while isinstance(dataset, Mapping):
+        told = (dataset.get('metainfo') or {}).get('classes')
+        told = told or dataset.get('classes')
+        if isinstance(told, (list, tuple)):
+            return told
+        if 'dataset' not in dataset:
+            kind = DATASETS.get(str(dataset.get('type')))
+            return (getattr(kind, 'METAINFO', None) or {}).get('classes')
+        dataset = dataset['dataset']
+    return None
+
+
+def _other_count(who: str, own: int, expected: str) -> Finding:
+    return Finding(
+        'class-count',
+        'error',
+        'Expected student and teacher to have the same classes, but '
+        f'{expected} and `{who}` {own}.',
+        f"Set `{who}.class_indices` to the index of each of the student's "
+        "classes among the teacher's.",
+    )
+
+
+def _other_indices(who: str, count: int, classes: int) -> Finding:
+    return Finding(
+        'class-count',
+        'error',
+        f'Expected `{who}.class_indices` to have an index for each of the '
+        f"student's {classes} classes, but it has {count}.",
+        "Give the teacher's class for each of the student's, in order.",
+    )

@@ -15,7 +15,7 @@ from typing import Iterable, Iterator, Union
 
 from mmengine.runner import Runner
 
-__all__ = ['find_dead_keys']
+__all__ = ['KNOWN_KEYS', 'find_dead_keys']
 
 # What Runner, mmengine's Config and the tools read beside the arguments of
 # Runner.__init__.
@@ -32,6 +32,7 @@ _OTHER_KEYS = {
     'tta_model',
     'tta_pipeline',
 }
+KNOWN_KEYS = {*inspect.signature(Runner.__init__).parameters, *_OTHER_KEYS}
 
 
 def find_dead_keys(config_file: Union[str, Path]) -> dict[str, list[str]]:
@@ -51,7 +52,6 @@ def find_dead_keys(config_file: Union[str, Path]) -> dict[str, list[str]]:
         FileNotFoundError: The config or one of its bases isn't there.
         ValueError: It is no Python file.
     """
-    known = set(inspect.signature(Runner.__init__).parameters) | _OTHER_KEYS
     dead = {}
     wanted_by_heirs: set[str] = set()
     for path in _with_bases(Path(config_file)):
@@ -61,7 +61,7 @@ def find_dead_keys(config_file: Union[str, Path]) -> dict[str, list[str]]:
         found = [
             key
             for key in _keys_assigned(tree)
-            if key not in known and key not in used
+            if key not in KNOWN_KEYS and key not in used
         ]
         if found:
             dead[str(path)] = found

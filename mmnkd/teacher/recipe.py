@@ -19,7 +19,12 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..cache.fingerprint import digest, weights_hash
-from ..checkpoint import load_strictly, read_weights
+from ..checkpoint import (
+    classes_in,
+    load_strictly,
+    read_checkpoint,
+    weights_in,
+)
 from .images import Format, ImageAdapter, height_and_width
 from .source import find_weights, read_source
 from .teacher import Teacher
@@ -240,7 +245,9 @@ class FrozenTeacher:
 
     def _load(self, network: nn.Module) -> None:
         if self.checkpoint is not None:
-            weights, self.classes = read_weights(self.checkpoint)
+            content = read_checkpoint(self.checkpoint)
+            self.classes = classes_in(content)
+            weights = weights_in(content, self.checkpoint)
             load_strictly(network, weights, self.checkpoint)
         elif isinstance(network, (TimmClassifier, HuggingFaceClassifier)):
             pass  # done by the library; `init_weights` would undo it
