@@ -46,9 +46,13 @@ def main(arguments: Sequence[str]) -> None:
     with advised():
         runner = build_runner(config)
         register_hooks(runner, 'resume' if config.get('resume') else 'weights')
-        dataset = runner.train_loop.dataloader.dataset
-        classes = num_classes_of(runner.model)
-        settle(check_data(dataset, num_classes=classes), ignored)
+        loader = runner.train_loop.dataloader
+        found = check_data(
+            loader.dataset,
+            num_classes=num_classes_of(runner.model),
+            batches=len(loader),
+        )
+        settle(found, ignored)
         try:
             runner.train()
         except KeyboardInterrupt:

@@ -25,6 +25,7 @@ from ..checkpoint import (
     read_checkpoint,
     weights_in,
 )
+from ..functional.checks import check_flag
 from .images import Format, ImageAdapter, height_and_width
 from .source import find_weights, read_source
 from .teacher import Teacher
@@ -94,6 +95,8 @@ class FrozenTeacher:
     ) -> None:
         _check_checkpoint(model, checkpoint)
         _check_class_indices(class_indices)
+        check_flag('teacher.accelerate', accelerate)
+        check_flag('teacher.compile', compile)
         if mode not in ('eval', 'train'):
             raise ValueError(
                 "Expected `teacher.mode` to be 'eval' or 'train', but got "
