@@ -46,12 +46,17 @@ class Run:
     stored: bool = False
     options: dict = field(default_factory=dict, compare=False)
     teacher_run: Optional['Run'] = None
+    against: str = 'baseline'
 
     @property
     def folder(self) -> Path:
-        """Where its log and checkpoint are; a changed config starts anew."""
+        """Where its log and checkpoint are; a changed config starts anew.
+
+        Plans share their teachers.
+        """
+        plan = 'teachers' if self.method == 'teacher' else self.plan
         name = f'{self.method}_{self.seed}_{digest(self.resolve())}'
-        return WORK / self.plan / name.replace(' ', '_').replace('/', '_')
+        return WORK / plan / name.replace(' ', '_').replace('/', '_')
 
     @property
     def checkpoint(self) -> Path:
@@ -60,8 +65,15 @@ class Run:
 
     @property
     def store(self) -> Path:
-        """Where its teacher's outputs are stored, for runs of all seeds."""
-        return WORK / self.plan / f'store_{self.teacher}'.replace(' ', '_')
+        """Where its teacher's outputs are stored, for all runs that fit."""
+        config = self.resolve()
+        read = {
+            'teacher': config.model.teacher,
+            'data': config.train_dataloader.dataset,
+            'train_cfg': config.train_cfg,
+        }
+        name = f'{self.teacher}_{digest(Config(read))}'
+        return WORK / 'stores' / name.replace(' ', '_')
 
     def resolve(self) -> Config:
         """Read its config, without anything of this machine."""
@@ -80,7 +92,10 @@ def read_plan(path: Path) -> list[Run]:
         name: Run(student=name, method='teacher', seed=0, **shared, **keys)
         for name, keys in plan.get('teachers', {}).items()
     }
+    shared_options = plan.get('options', {})
     methods = plan['methods']
+    for keys in methods.values():
+        keys['options'] = {**shared_options, **keys.get('options', {})}
     seeds = {m: k.pop('seeds', plan['seeds']) for m, k in methods.items()}
     students = [
         Run(
