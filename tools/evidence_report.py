@@ -1,12 +1,17 @@
 """Write docs/results.md and its figures from the lines of docs/results/."""
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
 import yaml
+
+from mmnkd.compare.statistics import (
+    Difference,
+    paired_difference,
+    spread,
+)
 
 HEAD = """\
 # Results
@@ -106,42 +111,23 @@ def table(plan: dict, students: list[dict]) -> str:
     return '\n'.join(rows)
 
 
-def spread(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f'{mean(values):.2f} (1)'
-    return f'{mean(values):.2f} ± {stdev(values):.2f} ({len(values)})'
-
-
 def by_seed(students: list[dict], method: str) -> dict[int, float]:
     return {
         r['seed']: r['top1'][-1] for r in students if r['method'] == method
     }
 
 
-def difference(students: list[dict], method: str) -> tuple[float, float, int]:
-    """Return the mean paired difference, its half-width and the pairs."""
-    from scipy.stats import t
-
-    ours, theirs = by_seed(students, method), by_seed(students, 'baseline')
-    gains = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    n = len(gains)
-    if n < 2:
-        return (gains[0] if gains else math.nan), math.nan, n
-    half = t.ppf(0.975, n - 1) * stdev(gains) / math.sqrt(n)
-    return mean(gains), float(half), n
+def difference(students: list[dict], method: str) -> Difference:
+    return paired_difference(
+        by_seed(students, method), by_seed(students, 'baseline')
+    )
 
 
 def difference_cells(students: list[dict], method: str) -> list[str]:
     if method == 'baseline':
         return ['', '']
-    middle, half, n = difference(students, method)
-    if n == 0:
-        return ['', '']
-    if n == 1:
-        return [f'{middle:+.2f} (1)', 'open']
-    low, high = middle - half, middle + half
-    verdict = 'better' if low > 0 else 'worse' if high < 0 else 'open'
-    return [f'{middle:+.2f} [{low:+.2f}, {high:+.2f}] ({n})', verdict]
+    gain = difference(students, method)
+    return [str(gain), gain.verdict or '']
 
 
 def origin(lines: list[dict]) -> str:
@@ -189,7 +175,7 @@ def draw(plan: dict, students: list[dict], path: Path) -> None:
                 alpha=0.15,
             )
             if method != 'baseline':
-                gain, half, n = difference(students, method)
+                gain, half, n, _ = difference(students, method)
                 width = half if n > 1 else 0
                 gains.errorbar(
                     gain, method, xerr=width, fmt='o', color=color, capsize=3

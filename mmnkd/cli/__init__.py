@@ -19,6 +19,7 @@ COMMANDS = {
     'train': 'train a model by a config',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
+    'compare': 'compare trainings: a table, and a page with charts',
     'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
     'demo': 'distill on real images in a few minutes',
