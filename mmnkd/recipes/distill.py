@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,15 +32,13 @@ class Written(NamedTuple):
     """Hold what :func:`distill` wrote.
 
     Attributes:
-        config: The distillation config.
-        teacher: The config of its teacher, to be trained first; None if there
-            is nothing to train.
-        options: What ``mmnkd train`` should get beside the config.
+        files: The distillation config; then that of its teacher, if there is
+            one.
+        trainings: The arguments of each ``mmnkd train`` to run, in order.
     """
 
-    config: Path
-    teacher: Optional[Path]
-    options: list[str]
+    files: list[Path]
+    trainings: list[list[str]]
 
 
 def distill(
@@ -92,11 +91,18 @@ def distill(
         )
     keys = _keys(pupil, classes, images, files)
     losses = published.model['distill_losses']
-    keys['model'] |= {
+    yours = [s.partition('=')[0] for s in settings]
+    citation = _citation(
+        published,
+        published.is_exact and images is None,
+        [name for name in yours if name.split('.')[0] in losses],
+    )
+    keys['model'] = {
+        **keys['model'],
         'type': kind,
         **({'teacher': plan.entry} if plan else {}),
         **published.model,
-        'distill_losses': Commented(_citation(published, settings), losses),
+        'distill_losses': Commented(citation, losses),
     }
     keys = {'custom_imports': _imports(pupil), **keys}
     set_values(keys, losses, settings, pupil.config)
@@ -108,7 +114,9 @@ def distill(
     }
     if plan and master and plan.needs_file:
         own_keys = _keys(master, classes, images, files)
-        if master.checkpoint:  # all of it that fits, which the head doesn't
+        if plan.needs_training and master.model:
+            own_keys['model']['pretrained'] = True
+        elif plan.needs_training and master.checkpoint:
             own_keys['load_from'] = master.checkpoint
         texts[files.teacher] = config_text(
             f'{master.name}, to be a teacher.',
@@ -118,8 +126,10 @@ def distill(
             command,
         )
     _write(texts, images, files)
-    trained = files.teacher if plan and plan.needs_training else None
-    return Written(files.config, trained, _options(pupil))
+    trainings = [_training(files.config, pupil)]
+    if plan and master and plan.needs_training:
+        trainings.insert(0, _training(files.teacher, master))
+    return Written(list(texts), trainings)
 
 
 class _Files(NamedTuple):
@@ -171,19 +181,20 @@ def _imports(network: Network) -> dict[str, Any]:
     return {'imports': names, 'allow_failed_imports': False}
 
 
-def _citation(published: Published, settings: Sequence[str]) -> str:
+def _citation(published: Published, is_exact: bool, yours: list[str]) -> str:
     """Say whose values these are, and how near the pair is."""
     name = f'{published.config.parent.name}/{published.config.name}'
-    *about, last = describe(published.config)
-    if not published.is_exact:
-        last = 'Your pair is another one: a start.'
-    mine = [s.partition('=')[0] for s in settings if '.' in s]
-    yours = f' Yours: {", ".join(mine)}.' if mine else ''
-    return f'Values of {name}: {" ".join([*about, last])}{yours}'
+    about, result = describe(published.config)
+    if not is_exact:
+        result = 'A start for yours.'
+    own = f'Set by hand: {", ".join(yours)}.' if yours else ''
+    sentences = [f'Values of {name}: {about}', result, own]
+    return ' '.join(filter(None, sentences))
 
 
-def _options(network: Network) -> list[str]:
-    return ['--auto-scale-lr'] if 'auto_scale_lr' in network.config else []
+def _training(file: Path, network: Network) -> list[str]:
+    scales = 'auto_scale_lr' in network.config
+    return [os.path.relpath(file), *(['--auto-scale-lr'] if scales else [])]
 
 
 def _write(
