@@ -77,7 +77,7 @@ def _with_classes(tree: Any, old: Optional[int], new: int) -> Any:
         for key in ('num_classes', 'num_labels'):
             if tree.get(key) == old != new:
                 changed[key] = new
-        if max(tree.get('topk') or (0,)) > new:
+        if _most(tree) > new:
             changed['topk'] = (1,)
         return {k: v for k, v in changed.items() if v is not None} or None
     if isinstance(tree, (list, tuple)):
@@ -115,12 +115,17 @@ def data_keys(
             dataset['classes'] = f'{lists}/classes.txt'
         dataset['pipeline'] = _pipeline(network, which)
         keys[f'{part}_dataloader'] = {'dataset': dataset}
-    for part in ('val', 'test'):
-        evaluator = network.config.get(f'{part}_evaluator')
-        if evaluator and len(images.classes) < 5:  # often it takes the top 5
-            accuracy = {'_delete_': True, 'type': 'Accuracy', 'topk': (1,)}
-            keys[f'{part}_evaluator'] = accuracy
+    for key in ('val_evaluator', 'test_evaluator'):
+        metric = network.config.get(key)
+        if isinstance(metric, Mapping) and _most(metric) > len(images.classes):
+            keys[key] = {'topk': (1,)}
     return keys
+
+
+def _most(tree: Mapping) -> int:
+    """Return the largest k of `topk`: mmpretrain's configs take 5."""
+    topk = tree.get('topk') or 0
+    return topk if isinstance(topk, int) else max(topk)
 
 
 def _pipeline(network: Network, part: str) -> Any:
