@@ -25,6 +25,11 @@ without a correction for the number of methods.
 """
 
 
+HEADLINE = 'fashion_mnist'
+MARKS = '<!-- results -->', '<!-- /results -->'
+MORE = """\
+[docs/results.md](docs/results.md) has every run, the figures, and photographs
+with an ImageNet teacher."""
 KEYS = ('method', 'student', 'seed')
 
 
@@ -45,12 +50,58 @@ def write_report(root: Path, results: Path) -> None:
     ):
         plan = yaml.safe_load(file.read_text(encoding='utf8'))
         lines = read_results(results / f'{file.stem}.jsonl')
+        for other, names in plan.get('shared', {}).items():
+            shared = read_results(results / f'{other}.jsonl')
+            shared = [line for line in shared if line['method'] in names]
+            lines += [r for r in shared if r['seed'] < plan['seeds']]
+            rows = {r['method']: {'seeds': 0} for r in shared}
+            plan['methods'] = {**rows, **plan['methods']}
         students = [r for r in lines if r['method'] in plan['methods']]
         if students:
             draw(plan, students, results / f'{file.stem}.svg')
         sections.append(section(file.stem, plan, lines, students))
     page = '\n'.join([HEAD, *sections])
     results.with_suffix('.md').write_text(page, encoding='utf8')
+    write_headline(root, results)
+
+
+def write_headline(root: Path, results: Path) -> None:
+    """Put the table of HEADLINE into README, between its two marks."""
+    plan = yaml.safe_load(
+        (root / 'tools' / 'plans' / f'{HEADLINE}.yml').read_text('utf8')
+    )
+    lines = read_results(results / f'{HEADLINE}.jsonl')
+    students = [r for r in lines if r['method'] in plan['methods']]
+    if not by_seed(students, 'baseline'):
+        return
+    text = headline(plan, lines, students)
+    readme = results.parents[1] / 'README.md'
+    before, rest = readme.read_text('utf8').split(MARKS[0])
+    _, after = rest.split(MARKS[1])
+    whole = f'{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}'
+    readme.write_text(whole, encoding='utf8')
+
+
+def headline(plan: dict, lines: list[dict], students: list[dict]) -> str:
+    rows = ['| method | top-1 (%) | minus baseline [95 %] |', '|---|---|---|']
+    for method in plan['methods']:
+        top1 = list(by_seed(students, method).values())
+        if len(top1) > 1:
+            against = baseline_of(plan, method)
+            gain, _ = difference_cells(students, method, against)
+            rows.append(f'| {method} | {spread(top1)} | {gain} |')
+    teachers = [
+        f'{r["student"]}, {r["top1"][-1]:.2f} %'
+        for r in lines
+        if r['method'] == 'teacher'
+    ]
+    about = (
+        f'{plan["data"]}: student {plan["student"]}, teacher '
+        f'{"; ".join(teachers)}; mean ± std (seeds), difference paired by '
+        'seed. Published values of each loss, nothing tuned.'
+    )
+    table = '\n'.join(rows)
+    return f'{about}\n\n{table}\n\n{MORE}'
 
 
 def section(
@@ -69,8 +120,9 @@ def section(
             f'[All lines](results/{name}.jsonl).'
         )
     missing = {
-        method: plan['seeds'] - len(by_seed(students, method))
-        for method in plan['methods']
+        method: keys.get('seeds', plan['seeds'])
+        - len(by_seed(students, method))
+        for method, keys in plan['methods'].items()
     }
     if any(missing.values()):
         runs = ', '.join(f'{n} of {m}' for m, n in missing.items() if n)
@@ -101,9 +153,18 @@ def table(plan: dict, students: list[dict]) -> str:
             minutes = mean(r['cpu_seconds'] for r in runs) / 60
             link = f'[{method}](../{runs[0]["config"]})'
             cells = [link, runs[0]['teacher'] or '-', spread(top1)]
-            cells += [*difference_cells(students, method), f'{minutes:.1f}']
+            against = baseline_of(plan, method)
+            cells += difference_cells(students, method, against)
+            cells.append(f'{minutes:.1f}')
             rows.append(f'| {" | ".join(cells)} |')
     return '\n'.join(rows)
+
+
+def baseline_of(plan: dict, method: str) -> str:
+    """Name the method that another is compared with."""
+    if method.startswith('baseline'):
+        return method
+    return plan['methods'][method].get('against', 'baseline')
 
 
 def spread(values: Sequence[float]) -> str:
@@ -118,11 +179,13 @@ def by_seed(students: list[dict], method: str) -> dict[int, float]:
     }
 
 
-def difference(students: list[dict], method: str) -> tuple[float, float, int]:
+def difference(
+    students: list[dict], method: str, against: str = 'baseline'
+) -> tuple[float, float, int]:
     """Return the mean paired difference, its half-width and the pairs."""
     from scipy.stats import t
 
-    ours, theirs = by_seed(students, method), by_seed(students, 'baseline')
+    ours, theirs = by_seed(students, method), by_seed(students, against)
     gains = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     n = len(gains)
     if n < 2:
@@ -131,10 +194,12 @@ def difference(students: list[dict], method: str) -> tuple[float, float, int]:
     return mean(gains), float(half), n
 
 
-def difference_cells(students: list[dict], method: str) -> list[str]:
-    if method == 'baseline':
+def difference_cells(
+    students: list[dict], method: str, against: str
+) -> list[str]:
+    if method == against:
         return ['', '']
-    middle, half, n = difference(students, method)
+    middle, half, n = difference(students, method, against)
     if n == 0:
         return ['', '']
     if n == 1:
@@ -188,8 +253,9 @@ def draw(plan: dict, students: list[dict], path: Path) -> None:
                 color=color,
                 alpha=0.15,
             )
-            if method != 'baseline':
-                gain, half, n = difference(students, method)
+            against = baseline_of(plan, method)
+            gain, half, n = difference(students, method, against)
+            if method != against and n:
                 width = half if n > 1 else 0
                 gains.errorbar(
                     gain, method, xerr=width, fmt='o', color=color, capsize=3

@@ -20,7 +20,8 @@ COMMANDS = {
     'distill': 'write a config that distills, from the names of two networks',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
-    'export': 'write the student of a checkpoint alone',
+    'doctor': 'look at a training before it costs time',
+    'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
     'list': 'the losses, configs and data sets that there are',
     'show': 'print a shipped config, to copy',
@@ -42,8 +43,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         arguments: What follows ``mmnkd``; None for this process's own.
 
     Returns:
-        The exit code: 0, 1 after an error that is told in one line, 130
-        after an interrupt.
+        The exit code: the command's own or 0, 1 after an error that is told
+        in one line, 130 after an interrupt.
 
     Raises:
         SystemExit: After ``--help`` or for wrong usage, as argparse does.
@@ -57,7 +58,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         with warnings.catch_warnings():
             for message in OF_THE_STACK:
                 warnings.filterwarnings('ignore', message)
-            command.main(given[1:])
+            code = command.main(given[1:])
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or 'Interrupted.', file=sys.stderr)
         return 130
@@ -65,9 +66,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if not _is_explained(error):
             raise
         text = error.args[0] if isinstance(error, KeyError) else error
-        print(f'mmnkd {name}: {text}', file=sys.stderr)
+        notes = getattr(error, '__notes__', ())  # of Python 3.11
+        print(
+            f'mmnkd {name}: {" ".join([str(text), *notes])}', file=sys.stderr
+        )
         return 1
-    return 0
+    return code or 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -93,7 +93,7 @@ def fresh(*arguments):
         (['trian'], "invalid choice: 'trian'"),
         (['train'], 'are required: config'),
         (['export', 'only_one'], 'are required: out'),
-        (['export', 'a', 'b', '--c'], 'unrecognized arguments: --c'),
+        (['export', 'a', 'b', '--x'], 'unrecognized arguments: --x'),
     ],
 )
 def test_wrong_usage_exits_with_2(capsys, arguments, message):
