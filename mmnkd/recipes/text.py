@@ -37,8 +37,9 @@ def source(value: Any, indent: int = 0, used: int = 0) -> str:
     if fits or not isinstance(value, (Mapping, list)):
         return short
     if isinstance(value, list):
-        lines = _packed([('', entry) for entry in value], indent + 4)
-        return '\n'.join(['[', *lines])[:-1] + ']'
+        first, *others = [('', entry) for entry in value]
+        lines = _packed([first], indent + 4) + _packed(others, indent + 4)
+        return '[' + '\n'.join(lines).strip()[:-1] + ']'
     if len(value) == 1:  # dict(a=dict( in one line
         ((key, entry),) = value.items()
         if isinstance(entry, Mapping):
