@@ -15,7 +15,7 @@ from mmpretrain.registry import MODELS
 from .folder import ImageFolder, read_image_folder, split
 from .networks import Network, read_network
 from .published import Published, describe, nearest
-from .teachers import plan_teacher
+from .teachers import TeacherPlan, plan_teacher
 from .text import Commented
 from .writer import (
     config_text,
@@ -71,64 +71,32 @@ def distill(
         FileNotFoundError, ImportError, ValueError, TypeError: What isn't as it
             should be. Nothing is written then.
     """
-    files = _Files.beside(out)
-    pupil = read_network(student)
-    kind = distilled_type(pupil)
-    master = read_network(teacher) if teacher else None
-    images = read_image_folder(data) if data else None
-    chosen = loss or ('nkd' if teacher else 'tf_nkd')
-    published = nearest(chosen, pupil, master)
-    classes = len(images.classes) if images else pupil.classes
-    if classes is None:
-        raise ValueError(
-            f'Expected a student whose classes are known, but {student} has '
-            'no `num_classes` in its head. Give --data.'
-        )
-    plan = None
-    if master is not None:
-        plan = plan_teacher(
-            master, teacher_checkpoint, classes, images, files.teacher
-        )
-    keys = _keys(pupil, classes, images, files)
-    losses = published.model['distill_losses']
-    yours = [s.partition('=')[0] for s in settings]
-    citation = _citation(
-        published,
-        published.is_exact and images is None,
-        [name for name in yours if name.split('.')[0] in losses],
+    job = _Job(
+        read_network(student),
+        read_network(teacher) if teacher else None,
+        read_image_folder(data) if data else None,
+        _Files.beside(out),
+        command,
     )
-    keys['model'] = {
-        **keys['model'],
-        'type': kind,
-        **({'teacher': plan.entry} if plan else {}),
-        **published.model,
-        'distill_losses': Commented(citation, losses),
-    }
-    keys = {'custom_imports': _imports(pupil), **keys}
-    set_values(keys, losses, settings, pupil.config)
-    title = f'{pupil.name} from {master.name}' if master else pupil.name
-    texts = {
-        files.config: config_text(
-            f'{title} with {chosen}.', pupil, keys, files.config, command
+    loss = loss or ('nkd' if teacher else 'tf_nkd')
+    published = nearest(loss, job.student, job.teacher)
+    plan = None
+    if job.teacher is not None:
+        plan = plan_teacher(
+            job.teacher,
+            teacher_checkpoint,
+            job.classes,
+            job.images,
+            job.files.teacher,
         )
-    }
-    if plan and master and plan.needs_file:
-        own_keys = _keys(master, classes, images, files)
-        if plan.needs_training and master.model:
-            own_keys['model']['pretrained'] = True
-        elif plan.needs_training and master.checkpoint:
-            own_keys['load_from'] = master.checkpoint
-        texts[files.teacher] = config_text(
-            f'{master.name}, to be a teacher.',
-            master,
-            own_keys,
-            files.teacher,
-            command,
-        )
-    _write(texts, images, files)
-    trainings = [_training(files.config, pupil)]
-    if plan and master and plan.needs_training:
-        trainings.insert(0, _training(files.teacher, master))
+    text = job.student_text(loss, published, plan, settings)
+    texts = {job.files.config: text}
+    trainings = [_training(job.files.config, job.student)]
+    if job.teacher is not None and plan is not None and plan.needs_file:
+        texts[job.files.teacher] = job.teacher_text(job.teacher, plan)
+        if plan.needs_training:
+            trainings.insert(0, _training(job.files.teacher, job.teacher))
+    _write(texts, job.images, job.files)
     return Written(list(texts), trainings)
 
 
@@ -161,18 +129,80 @@ class _Files(NamedTuple):
         return files
 
 
-def _keys(
-    network: Network,
-    classes: int,
-    images: Optional[ImageFolder],
-    files: _Files,
-) -> dict[str, Any]:
-    """Return the keys of a config that trains the plain network."""
-    keys = plain_keys(network, classes)
-    if images is not None:
-        lists = '{{ fileDirname }}/' + files.lists.name
-        keys |= data_keys(network, images, None if images.train else lists)
-    return keys
+class _Job(NamedTuple):
+    """Hold all that was read, and write texts of it."""
+
+    student: Network
+    teacher: Optional[Network]
+    images: Optional[ImageFolder]
+    files: _Files
+    command: str
+
+    @property
+    def classes(self) -> int:
+        """How many the student tells apart."""
+        if self.images is not None:
+            return len(self.images.classes)
+        if self.student.classes is None:
+            raise ValueError(
+                f'Expected {self.student.name} to tell its number of classes '
+                '(`num_classes` of the head), but it does not. Give --data.'
+            )
+        return self.student.classes
+
+    def student_text(
+        self,
+        loss: str,
+        published: Published,
+        plan: Optional[TeacherPlan],
+        settings: Sequence[str],
+    ) -> str:
+        """Write the distillation config."""
+        kind = distilled_type(self.student)
+        keys = self._plain_keys(self.student, self.files.config)
+        model = {'type': kind, **keys.pop('model', {})} | {'type': kind}
+        if plan is not None:
+            model['teacher'] = plan.entry
+        losses = published.model['distill_losses']
+        text = _citation(published, self.images is not None, settings)
+        model |= published.model
+        model['distill_losses'] = Commented(text, losses)
+        imports = {'custom_imports': _imports(self.student)}
+        keys = {**imports, 'model': model, **keys}
+        set_values(keys, losses, settings, self.student.config)
+        pair = self.student.name
+        if self.teacher is not None:
+            pair += f' from {self.teacher.name}'
+        return config_text(
+            f'{pair} with {loss}.',
+            self.student,
+            keys,
+            self.files.config,
+            self.command,
+        )
+
+    def teacher_text(self, teacher: Network, plan: TeacherPlan) -> str:
+        """Write the config of a teacher for the student's data."""
+        keys = self._plain_keys(teacher, self.files.teacher)
+        if plan.needs_training and teacher.model:
+            keys['model']['pretrained'] = True
+        elif plan.needs_training and teacher.checkpoint:
+            keys['load_from'] = teacher.checkpoint
+        title = f'{teacher.name}, to be a teacher.'
+        return config_text(
+            title, teacher, keys, self.files.teacher, self.command
+        )
+
+    def _plain_keys(self, network: Network, file: Path) -> dict[str, Any]:
+        """Return what a config of the plain network says."""
+        keys = plain_keys(network, self.classes)
+        if 'work_dir' in network.config:  # not where the base trains
+            keys['work_dir'] = f'work_dirs/{file.stem}'
+        if self.images is not None:
+            place = '{{ fileDirname }}/' + self.files.lists.name
+            lists = None if self.images.train else place
+            keys |= data_keys(network, self.images, lists)
+        return keys
 
 
 def _imports(network: Network) -> dict[str, Any]:
@@ -181,14 +211,22 @@ def _imports(network: Network) -> dict[str, Any]:
     return {'imports': names, 'allow_failed_imports': False}
 
 
-def _citation(published: Published, is_exact: bool, yours: list[str]) -> str:
+def _citation(
+    published: Published, has_own_data: bool, settings: Sequence[str]
+) -> str:
     """Say whose values these are, and how near the pair is."""
-    name = f'{published.config.parent.name}/{published.config.name}'
     about, result = describe(published.config)
-    if not is_exact:
+    if has_own_data or not published.is_exact:
         result = 'A start for yours.'
-    own = f'Set by hand: {", ".join(yours)}.' if yours else ''
-    sentences = [f'Values of {name}: {about}', result, own]
+    names = [setting.partition('=')[0] for setting in settings]
+    losses = published.model['distill_losses']
+    yours = [name for name in names if name.split('.')[0] in losses]
+    sentences = [
+        f'Values of {published.config.parent.name}/{published.config.name}:',
+        about,
+        result,
+        f'Set by hand: {", ".join(yours)}.' if yours else '',
+    ]
     return ' '.join(filter(None, sentences))
 
 

@@ -57,9 +57,8 @@ def plain_keys(network: Network, classes: int) -> dict[str, Any]:
         model = {**network.model, CLASSES[network.type]: classes}
     else:
         old = network.classes
-        model = {'type': network.config.model.type}
-        model |= _with_classes(network.config.model, old, classes) or {}
-    keys: dict[str, Any] = {'model': model}
+        model = _with_classes(network.config.model, old, classes) or {}
+    keys: dict[str, Any] = {'model': model} if model else {}
     images: dict[str, Any] = dict(network.images)
     if classes != network.config.data_preprocessor.get('num_classes'):
         images['num_classes'] = classes

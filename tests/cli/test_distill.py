@@ -8,6 +8,7 @@ import mmpretrain
 import pytest
 from command import ENVIRONMENT, MMNKD, ROOT
 from mmengine.config import Config
+from PIL import Image
 
 from mmnkd.cli import main
 from mmnkd.cli.list import WHAT, listed
@@ -46,6 +47,23 @@ def test_what_it_writes_trains_by_the_tools_of_mmpretrain(tmp_path):
     assert 'mmnkd train b.py --auto-scale-lr' in printed
     tool = Path(mmpretrain.__file__).parent / '.mim' / 'tools' / 'train.py'
     assert 'loss_tf_nkd' in run(tmp_path, sys.executable, tool, 'b.py')
+
+
+def test_a_teacher_for_a_folder_is_trained_first(tmp_path):
+    colors = {'red': (200, 0, 0), 'blue': (0, 0, 200)}
+    for name, color in colors.items():
+        (tmp_path / 'images' / name).mkdir(parents=True)
+        for number in range(5):
+            image = Image.new('RGB', (9, 9), color)
+            image.save(tmp_path / 'images' / name / f'{number}.png')
+    teacher = tmp_path / 'teacher.py'
+    teacher.write_text(f'_base_ = {TEACHER!r}\ntrain_cfg = dict(max_epochs=1)')
+    names = [STUDENT, teacher, '--data', 'images', '--out', 'c.py']
+    options = ['--train', '--set', 'train_cfg.max_epochs=1']
+    printed = run(tmp_path, *MMNKD, 'distill', *names, *options)
+    assert 'The teacher knows other classes. Train it first.' in printed
+    for name in ('c_teacher', 'c'):
+        assert (tmp_path / 'work_dirs' / name / 'epoch_1.pth').is_file()
 
 
 def test_an_error_is_told_in_one_line(tmp_path, capsys):
