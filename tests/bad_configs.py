@@ -163,10 +163,29 @@ def _train(folder, name, mistake):
     return Outcome('warning' if warnings else 'nothing', '\n'.join(warnings))
 
 
+_HEAD = """\
+# Faults: what you see, what it means, what to do
+
+`mmnkd train` stops at most mistakes before it trains, and the first training
+step stops at others. A `[name]` in front is that of a finding: the model's key
+`ignore_findings=['name']` silences it. Each of these {count} mistakes is made
+by a test; `python tests/bad_configs.py` writes this page.
+
+| What was written | What you see | What it means | What to do |
+|---|---|---|---|
+"""
+
+
+def _cell(text):
+    """Return a cell of the page in code; a line break ends the code."""
+    lines = text.replace('|', '\\|').splitlines()
+    return '<br>'.join(f'`{line}`' for line in lines)
+
+
 def page():
     """Return the table as a page."""
     rows = [
-        f'| {_cell(m.wrote)} | `{m.kind}`: {_cell(m.message)} | {m.means} | '
+        f'| {_cell(m.shown)} | {m.kind}: {_cell(m.message)} | {m.means} | '
         f'{m.fix} |'
         for m in MISTAKES
     ]

@@ -23,6 +23,11 @@ class Mistake(NamedTuple):
     options: tuple = ()
 
     @property
+    def shown(self):
+        """Return what was written, or the options."""
+        return self.wrote or ' '.join(self.options)
+
+    @property
     def config(self):
         """Return the text of the config."""
         return f"_base_ = './base.py'\n{self.wrote}\n"

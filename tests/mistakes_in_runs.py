@@ -28,7 +28,7 @@ def wrapper(wrote, *rest):
 
 
 def option(wrote, *rest):
-    return Mistake(f'# {wrote}', *rest, tuple(wrote.split()))
+    return Mistake('', *rest, tuple(wrote.split()))
 
 
 MISTAKES = [

@@ -20,6 +20,7 @@ COMMANDS = {
     'distill': 'write a config that distills, from the names of two networks',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
+    'compare': 'compare trainings: a table, and a page with charts',
     'doctor': 'look at a training before it costs time',
     'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
@@ -63,7 +64,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if not _is_explained(error):
             raise
         text = error.args[0] if isinstance(error, KeyError) else error
-        print(f'mmnkd {name}: {text}', file=sys.stderr)
+        notes = getattr(error, '__notes__', ())  # of Python 3.11
+        print(
+            f'mmnkd {name}: {" ".join([str(text), *notes])}', file=sys.stderr
+        )
         return 1
     return code or 0
 

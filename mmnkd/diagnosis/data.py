@@ -35,6 +35,8 @@ def check_data(
         ``no-images``, ``class-count``, ``class-order``, ``label-range``
         (errors) and ``class-names`` (a warning).
     """
+    if not hasattr(dataset, '__len__'):
+        return []
     if len(dataset) == 0:
         return [
             Finding(
