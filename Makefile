@@ -1,12 +1,13 @@
-# make setup | demo | test | lint | format; each makes the virtual environment
-# first where it is missing. STACK=onedl takes OneDL's stack, in .venv-onedl.
+# make setup | demo | test | test-docs | test-faults | lint | format | docs |
+# docs-serve; each makes the virtual environment first where it is missing.
+# STACK=onedl takes OneDL's stack, in .venv-onedl.
 PYTHON ?= python3
 STACK ?= openmmlab
 VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test lint format
+.PHONY: setup demo test test-docs test-faults lint format docs docs-serve
 
 setup: $(READY)
 
@@ -15,7 +16,7 @@ $(READY): $(wildcard requirements/*.txt) pyproject.toml setup.py
 	"The versions in requirements/ need Python 3.11 or later, but $(PYTHON) " \
 	f"is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -r requirements/$(STACK).txt -r requirements/dev.txt
+	$(BIN)/pip install -r requirements/$(STACK).txt -r requirements/dev.txt -r requirements/docs.txt
 	$(BIN)/pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -23,7 +24,14 @@ demo: $(READY)
 	$(BIN)/mmnkd demo
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile -m 'not slow and not docs'
+
+test-docs: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pages -m 'docs and not slow'
+
+# Kills, hostile files, fuzzing, leaks: an hour or two, with figures.
+test-faults: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -34,3 +42,10 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(READY)
+	$(BIN)/mkdocs build --clean
+
+docs-serve: $(READY)
+	$(BIN)/mkdocs serve

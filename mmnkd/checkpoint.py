@@ -7,25 +7,22 @@ can't resume what it saved; :func:`allow_mmengine_checkpoints` tells torch.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, is_main_process
-from mmengine.logging import print_log
 from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 
+from .download import check_archive, downloaded, warn_of_hash
+
 _STATISTICS = ('min', 'max', 'current', 'mean')
-_HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.pth$')
 
 
 def allow_mmengine_checkpoints() -> None:
@@ -65,6 +62,45 @@ def _statistic(owner: Any, name: str) -> Any:
     )
 
 
+def read_checkpoint(source: str, map_location: Any = 'cpu') -> Any:
+    """Read what a checkpoint holds: tensors and plain data, never code.
+
+    Args:
+        source: Path or URL, see :func:`read_state_dict`.
+        map_location: Where the tensors go, as in :func:`torch.load`.
+
+    Raises:
+        FileNotFoundError: As :func:`read_state_dict`.
+        ValueError: The file is damaged, would unpack to more than it is, or
+            holds objects that only ``weights_only=False`` would load.
+    """
+    path = Path(source).expanduser()
+    if source.startswith(('http://', 'https://')):
+        path = downloaded(source)
+    else:
+        check_file('checkpoint file', source)
+        warn_of_hash(path)
+    if path.suffix == '.safetensors':
+        return _read_safetensors(path)
+    # Again, because the loader of onedl-mmengine takes what it allowed for its
+    # own call off the list afterwards, HistoryBuffer included.
+    allow_mmengine_checkpoints()
+    try:
+        check_archive(path)
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # of any kind, as files are
+        # What torch prints before this recommends weights_only=False.
+        reason = str(error).split('WeightsUnpickler error: ')[-1]
+        reason = f'{type(error).__name__}: {" ".join(reason.split())}'
+        place = source if str(path) == source else f'{source} ({path})'
+        raise ValueError(
+            f'Expected {place!r} to be a checkpoint of tensors and plain '
+            f"data, but torch's safe loader refuses it ({reason}). Fetch a "
+            'broken file again; from one with other objects, which could run '
+            'code, save the `state_dict` alone.'
+        ) from error
+
+
 def read_state_dict(source: str) -> dict[str, Tensor]:
     """Read a model's weights from a file or a URL.
 
@@ -87,35 +123,6 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
     return weights_in(read_checkpoint(source), source)
 
 
-def read_checkpoint(source: str) -> Any:
-    """Read all of a file or URL: tensors and plain data.
-
-    Raises:
-        FileNotFoundError, ValueError: As :func:`read_state_dict`.
-    """
-    is_url = source.startswith(('http://', 'https://'))
-    if not is_url:
-        check_file('checkpoint file', source)
-    path = _downloaded(source) if is_url else Path(source).expanduser()
-    if path.suffix == '.safetensors':
-        return _read_safetensors(path)
-    # Again, because the loader of onedl-mmengine takes what it allowed for its
-    # own call off the list afterwards, HistoryBuffer included.
-    allow_mmengine_checkpoints()
-    try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # of any kind, as files are
-        # What torch prints before this recommends weights_only=False.
-        reason = str(error).split('WeightsUnpickler error: ')[-1]
-        reason = f'{type(error).__name__}: {" ".join(reason.split())}'
-        raise ValueError(
-            f'Expected {source!r} to be a checkpoint of tensors and plain '
-            f"data, but torch's safe loader refuses it ({reason}). Fetch a "
-            'broken file again; from one with other objects, which could run '
-            'code, save the `state_dict` alone.'
-        ) from error
-
-
 def weights_in(content: Any, source: str) -> dict[str, Tensor]:
     """Return the weights in what was read, as :func:`read_state_dict` does."""
     weights = content
@@ -132,6 +139,22 @@ def weights_in(content: Any, source: str) -> dict[str, Tensor]:
         for name, value in weights.items()
         if not name.startswith('distill_losses.')
     }
+
+
+def classes_in(content: Any) -> Optional[list[str]]:
+    """Return the names of the classes that a checkpoint's model knows.
+
+    mmengine saves them, and mmcls of old did; None where a file tells none.
+    """
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    if not isinstance(meta, Mapping):
+        return None
+    of_data = meta.get('dataset_meta')
+    of_data = of_data if isinstance(of_data, Mapping) else {}
+    classes = of_data.get('classes') or meta.get('CLASSES')
+    if not isinstance(classes, (list, tuple)):
+        return None
+    return [*map(str, classes)]
 
 
 def check_file(kind: str, name: str) -> None:
@@ -187,36 +210,6 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(
             f'Expected a safetensors file at {str(path)!r}, but got: {error}. '
             'Fetch a broken file again.'
-        ) from error
-
-
-def _downloaded(url: str) -> Path:
-    name = Path(urlparse(url).path).name
-    folder = Path(torch.hub.get_dir()) / 'checkpoints'
-    hashed = _HASHED_NAME.search(name)
-    if not hashed:  # two servers may both have an `epoch_100.pth`
-        folder /= hashlib.sha256(url.encode()).hexdigest()[:8]
-    path = folder / name
-    try:
-        if is_main_process():
-            _fetch(url, path, hashed and hashed[1])
-    finally:  # where it fails, the others don't wait for ever
-        barrier()
-    _fetch(url, path, hashed and hashed[1])  # a node with a disk of its own
-    return path
-
-
-def _fetch(url: str, path: Path, sha256: Optional[str]) -> None:
-    if path.is_file():
-        return
-    print_log(f'Downloading {url} to {path}', 'current')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        torch.hub.download_url_to_file(url, str(path), sha256)
-    except (OSError, RuntimeError) as error:  # no network; wrong hash
-        raise FileNotFoundError(
-            f'Could not download {url}: {error}. Fetch it by other means and '
-            'give its path instead.'
         ) from error
 
 

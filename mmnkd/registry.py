@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ('mmengine', 'mmcv', 'mmpretrain')
-FOLDERS = ('backbones', 'cache', 'classifier', 'datasets', 'heads', 'losses')
+FOLDERS = (
+    'backbones',
+    'cache',
+    'classifier',
+    'datasets',
+    'heads',
+    'hooks',
+    'losses',
+    'metrics',
+)
 INSTALL = 'pip install "mmnkd[openmmlab]"'
 
 

@@ -1,12 +1,7 @@
-"""Checkpoints: read safely, from files and from a server, and strictly."""
+"""Checkpoints: read safely, and strictly."""
 
-import hashlib
-import http.server
 import pickle
-import threading
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +11,6 @@ import torch
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
 
-from mmnkd import checkpoint
 from mmnkd.checkpoint import _statistic, read_state_dict
 
 
@@ -142,80 +136,3 @@ def test_a_broken_file_is_an_error(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r'x.pth.*Fetch a broken'):
             read_state_dict(str(path))
-
-
-# From a server.
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """Serve a folder on 127.0.0.1; yield it, its URL and its log."""
-    folder, requests = tmp_path / 'served', []
-    folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, form, *args):
-            requests.append(form % args)
-
-    handler = partial(Handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as web:
-        threading.Thread(target=web.serve_forever, daemon=True).start()
-        monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
-        yield folder, f'http://127.0.0.1:{web.server_port}', requests
-        web.shutdown()
-
-
-def test_weights_are_downloaded_once_and_their_hash_checked(server):
-    folder, url, requests = server
-    weights = save(folder / 'x.pth')
-    digest = hashlib.sha256((folder / 'x.pth').read_bytes()).hexdigest()
-    name = f'resnet-{digest[:8]}.pth'
-    (folder / 'x.pth').rename(folder / name)
-    for _ in range(2):
-        assert tiny.same(read_state_dict(f'{url}/{name}'), weights)
-    assert len(requests) == 1
-
-    (folder / 'resnet-00000000.pth').write_bytes((folder / name).read_bytes())
-    with pytest.raises(FileNotFoundError, match='invalid hash value'):
-        read_state_dict(f'{url}/resnet-00000000.pth')
-
-
-def test_two_urls_with_one_file_name_are_two_files(server):
-    folder, url, _ = server
-    for run in ('a', 'b'):
-        (folder / run).mkdir()
-        weights = save(folder / run / 'epoch_1.pth')
-        assert tiny.same(read_state_dict(f'{url}/{run}/epoch_1.pth'), weights)
-
-
-def test_a_failed_download_says_what_to_do(server):
-    _, url, _ = server
-    with pytest.raises(FileNotFoundError, match=r'404.*give its path'):
-        read_state_dict(f'{url}/none.pth')
-
-
-def test_where_a_download_fails_no_process_waits_for_ever(server, monkeypatch):
-    # Two threads in place of the processes, and a barrier for both.
-    _, url, _ = server
-    both = threading.Barrier(2, timeout=60)
-    names = threading.local()
-    monkeypatch.setattr(checkpoint, 'barrier', both.wait)
-    monkeypatch.setattr(checkpoint, 'is_main_process', lambda: names.rank == 0)
-
-    def read(rank):
-        names.rank = rank
-        with pytest.raises(FileNotFoundError, match='404'):
-            read_state_dict(f'{url}/none.pth')
-        return rank
-
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(read, range(2))) == [0, 1]
-
-
-def test_a_teacher_comes_from_a_url(server):
-    folder, url, _ = server
-    weights = save(folder / 'teacher.pth')
-    options = {'model': tiny.resnet(), 'checkpoint': f'{url}/teacher.pth'}
-    model = tiny.build(tiny.distilled(teacher_options=options))
-    model.init_weights()
-    assert tiny.same(model.teacher.network.state_dict(), weights)

@@ -196,6 +196,9 @@ def losses_of(method):
         'nkd-std': {'type': 'NKDLoss', 'standardize': True},
         'tf-nkd': {'type': 'TFNKDLoss'},
         'uskd': {'type': 'USKDLoss', 'alpha': 0.1, 'mu': 0.1},
+        'wttm': {'type': 'WTTMLoss', 'temperature': 10.0, 'loss_weight': 3.0},
+        'rld': {'type': 'RLDLoss', 'temperature': 4.0, 'beta': 8.0},
+        'wkd': {'type': 'WKDLoss', 'temperature': 8.0, 'gamma': 600.0},
     }[method]
 
 

@@ -34,6 +34,7 @@ from evidence_run import (
     digest,
     read_plan,
     start_worker,
+    store,
     train,
 )
 from rich.console import Console
@@ -64,11 +65,12 @@ def carry_out(runs: list[Run], results: Path, processes: int) -> bool:
         pool = stack.enter_context(pool_of(processes, context, seen))
         task = progress.add_task('', total=epochs, left='')
         start = time.monotonic()
-        for is_teacher in (True, False):
+        for part in ('teachers', 'stores', 'students'):
             jobs = {
-                pool.submit(train, run, results, commit): run
-                for run in missing
-                if (run.method == 'teacher') == is_teacher
+                pool.submit(store, run)
+                if part == 'stores'
+                else pool.submit(train, run, results, commit): run
+                for run in runs_of(part, missing)
             }
             pending = set(jobs)
             while pending:
@@ -82,6 +84,15 @@ def carry_out(runs: list[Run], results: Path, processes: int) -> bool:
                         f'{outcome(job)}; {left}'
                     )
     return well
+
+
+def runs_of(part: str, runs: list[Run]) -> list[Run]:
+    """Pick what is done at once: teachers, then stores, then students."""
+    if part == 'teachers':
+        return [run for run in runs if run.method == 'teacher']
+    if part == 'students':
+        return [run for run in runs if run.method != 'teacher']
+    return list({run.store: run for run in runs if run.stored}.values())
 
 
 def is_done(run: Run, results: Path, console: Console) -> bool:
@@ -103,6 +114,8 @@ def outcome(job: Any) -> str:
     line = job.result()
     if line is None:
         return 'another process is at it'
+    if isinstance(line, Path):
+        return f'outputs of {line.name} are there'
     return f'top-1 {line["top1"][-1]:.2f} % in {line["seconds"]} s'
 
 

@@ -50,6 +50,12 @@ def write_report(root: Path, results: Path) -> None:
     ):
         plan = yaml.safe_load(file.read_text(encoding='utf8'))
         lines = read_results(results / f'{file.stem}.jsonl')
+        for other, names in plan.get('shared', {}).items():
+            shared = read_results(results / f'{other}.jsonl')
+            shared = [line for line in shared if line['method'] in names]
+            lines += [r for r in shared if r['seed'] < plan['seeds']]
+            rows = {r['method']: {'seeds': 0} for r in shared}
+            plan['methods'] = {**rows, **plan['methods']}
         students = [r for r in lines if r['method'] in plan['methods']]
         if students:
             draw(plan, students, results / f'{file.stem}.svg')
@@ -74,8 +80,9 @@ def section(
             f'[All lines](results/{name}.jsonl).'
         )
     missing = {
-        method: plan['seeds'] - len(by_seed(students, method))
-        for method in plan['methods']
+        method: keys.get('seeds', plan['seeds'])
+        - len(by_seed(students, method))
+        for method, keys in plan['methods'].items()
     }
     if any(missing.values()):
         runs = ', '.join(f'{n} of {m}' for m, n in missing.items() if n)
@@ -106,9 +113,18 @@ def table(plan: dict, students: list[dict]) -> str:
             minutes = mean(r['cpu_seconds'] for r in runs) / 60
             link = f'[{method}](../{runs[0]["config"]})'
             cells = [link, runs[0]['teacher'] or '-', spread(top1)]
-            cells += [*difference_cells(students, method), f'{minutes:.1f}']
+            against = baseline_of(plan, method)
+            cells += difference_cells(students, method, against)
+            cells.append(f'{minutes:.1f}')
             rows.append(f'| {" | ".join(cells)} |')
     return '\n'.join(rows)
+
+
+def baseline_of(plan: dict, method: str) -> str:
+    """Name the method that another is compared with."""
+    if method.startswith('baseline'):
+        return method
+    return plan['methods'][method].get('against', 'baseline')
 
 
 def by_seed(students: list[dict], method: str) -> dict[int, float]:
@@ -117,16 +133,20 @@ def by_seed(students: list[dict], method: str) -> dict[int, float]:
     }
 
 
-def difference(students: list[dict], method: str) -> Difference:
+def difference(
+    students: list[dict], method: str, against: str = 'baseline'
+) -> Difference:
     return paired_difference(
-        by_seed(students, method), by_seed(students, 'baseline')
+        by_seed(students, method), by_seed(students, against)
     )
 
 
-def difference_cells(students: list[dict], method: str) -> list[str]:
-    if method == 'baseline':
+def difference_cells(
+    students: list[dict], method: str, against: str
+) -> list[str]:
+    if method == against:
         return ['', '']
-    gain = difference(students, method)
+    gain = difference(students, method, against)
     return [str(gain), gain.verdict or '']
 
 
@@ -174,8 +194,9 @@ def draw(plan: dict, students: list[dict], path: Path) -> None:
                 color=color,
                 alpha=0.15,
             )
-            if method != 'baseline':
-                gain, half, n, _ = difference(students, method)
+            against = baseline_of(plan, method)
+            gain, half, n, _ = difference(students, method, against)
+            if method != against and n:
                 width = half if n > 1 else 0
                 gains.errorbar(
                     gain, method, xerr=width, fmt='o', color=color, capsize=3

@@ -1,5 +1,6 @@
 """One run of the evidence: where it stands in a plan, and its training."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -9,7 +10,7 @@ import platform
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner, set_random_seed
 
 import mmnkd
+from mmnkd.cli import cache
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = Path('work_dirs/evidence')
@@ -41,19 +43,37 @@ class Run:
     seed: int
     config: str
     teacher: Optional[str] = None
+    stored: bool = False
     options: dict = field(default_factory=dict, compare=False)
     teacher_run: Optional['Run'] = None
+    against: str = 'baseline'
 
     @property
     def folder(self) -> Path:
-        """Where its log and checkpoint are; a changed config starts anew."""
+        """Where its log and checkpoint are; a changed config starts anew.
+
+        Plans share their teachers.
+        """
+        plan = 'teachers' if self.method == 'teacher' else self.plan
         name = f'{self.method}_{self.seed}_{digest(self.resolve())}'
-        return WORK / self.plan / name.replace(' ', '_').replace('/', '_')
+        return WORK / plan / name.replace(' ', '_').replace('/', '_')
 
     @property
     def checkpoint(self) -> Path:
         """Its last checkpoint, from which it goes on."""
         return self.folder / 'last.pth'
+
+    @property
+    def store(self) -> Path:
+        """Where its teacher's outputs are stored, for all runs that fit."""
+        config = self.resolve()
+        read = {
+            'teacher': config.model.teacher,
+            'data': config.train_dataloader.dataset,
+            'train_cfg': config.train_cfg,
+        }
+        name = f'{self.teacher}_{digest(Config(read))}'
+        return WORK / 'stores' / name.replace(' ', '_')
 
     def resolve(self) -> Config:
         """Read its config, without anything of this machine."""
@@ -67,10 +87,16 @@ def read_plan(path: Path) -> list[Run]:
     """List the runs of a plan, the first seed of each method first."""
     plan = yaml.safe_load(path.read_text(encoding='utf8'))
     shared = {'plan': path.stem, 'data': plan['data']}
+    is_stored = plan.get('stored', False)
     teachers = {
         name: Run(student=name, method='teacher', seed=0, **shared, **keys)
         for name, keys in plan.get('teachers', {}).items()
     }
+    shared_options = plan.get('options', {})
+    methods = plan['methods']
+    for keys in methods.values():
+        keys['options'] = {**shared_options, **keys.get('options', {})}
+    seeds = {m: k.pop('seeds', plan['seeds']) for m, k in methods.items()}
     students = [
         Run(
             student=plan['student'],
@@ -78,10 +104,11 @@ def read_plan(path: Path) -> list[Run]:
             seed=seed,
             teacher_run=teachers.get(keys.get('teacher')),
             **shared,
-            **keys,
+            **{'stored': is_stored and 'teacher' in keys, **keys},
         )
         for seed in range(plan['seeds'])
-        for name, keys in plan['methods'].items()
+        for name, keys in methods.items()
+        if seed < seeds[name]
     ]
     return [*teachers.values(), *students]
 
@@ -168,19 +195,41 @@ def start_worker(epochs_done: Any) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def train(run: Run, results: Path, commit: str) -> Optional[dict]:
-    """Train, and append a line to `results`; None if another does it now."""
-    config = run.resolve()
-    folder = run.folder
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Print into a folder; tell whether no other process is at it."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / 'lock', 'w') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return None
+            yield False
+            return
         with open(folder / 'console.log', 'a') as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
+        yield True
+
+
+def store(run: Run) -> Optional[Path]:
+    """Store the outputs of a run's teacher; None if another does it now."""
+    with alone_in(run.store) as is_alone:
+        if not is_alone:
+            return None
+        config = run.resolve()
+        localize_teacher(run, config)
+        path = run.store / 'live.py'
+        config.dump(path)
+        cache.main([str(path), '--out', str(run.store)])
+    return run.store
+
+
+def train(run: Run, results: Path, commit: str) -> Optional[dict]:
+    """Train, and append a line to `results`; None if another does it now."""
+    config = run.resolve()
+    with alone_in(run.folder) as is_alone:
+        if not is_alone:
+            return None
         line = describe(run, config)
         localize(run, config)
         runner = Runner.from_cfg(config)
@@ -202,6 +251,7 @@ def describe(run: Run, config: Config) -> dict:
         'data': run.data,
         'student': run.student,
         'teacher': run.teacher,
+        'stored': run.stored,
         'method': run.method,
         'seed': run.seed,
         'epochs': config.train_cfg.max_epochs,
@@ -227,6 +277,14 @@ def localize(run: Run, config: Config) -> None:
     }
     if run.checkpoint.exists():
         config.load_from, config.resume = str(run.checkpoint), True
+    if run.stored:
+        config.model.teacher = {'cache': str(run.store)}
+    else:
+        localize_teacher(run, config)
+
+
+def localize_teacher(run: Run, config: Config) -> None:
+    """Set where the weights of the teacher are on this machine."""
     teacher = config.model.get('teacher')
     if run.teacher_run is not None:
         teacher.checkpoint = str(run.teacher_run.checkpoint)

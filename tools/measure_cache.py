@@ -21,6 +21,7 @@ import random
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ from mmpretrain.structures import DataSample
 
 from mmnkd.cache import CachedTeacher, ReplayedDataset
 from mmnkd.cache.rows import Rows
-from mmnkd.cache.store import Manifest, library_versions
-from mmnkd.cache.writer import BlockBatches, StoreWriter
+from mmnkd.cache.store import Store, library_versions
+from mmnkd.cache.writer import batches_of, write_blocks, writing
 from mmnkd.cli.cache import logits_and_classes
 from mmnkd.cli.cache import main as cache
 
@@ -297,40 +298,32 @@ def measure_write(args):
     )
     dataset.full_init()
 
-    def job(topk):
-        return Manifest(
-            teacher={},
-            views={'count': str(len(dataset))},
-            classes=10,
-            topk=topk,
-            epochs=4,
-            block_size=8192,
-            versions={},
-        )
+    answer = partial(
+        logits_and_classes, model.data_preprocessor, model.teacher
+    )
 
-    def stream(manifest):
-        batches = BlockBatches(list(manifest.all_blocks()), manifest, 64)
+    def planned(topk):
+        views = {'count': str(len(dataset))}
+        place = folder / str(time.time_ns())
+        return Store(place, {}, views, 10, topk, 4, 8192, {})
+
+    def stream(store):
         return torch.utils.data.DataLoader(
-            dataset, batch_sampler=batches, collate_fn=pseudo_collate
+            dataset,
+            batch_sampler=batches_of(store, store.missing, 64),
+            collate_fn=pseudo_collate,
         )
 
     def alone():
-        for batch in stream(job(None)):
-            logits_and_classes(model.data_preprocessor, model.teacher, batch)
+        for batch in stream(planned(None)):
+            answer(batch)
 
     def written(topk):
-        manifest = job(topk)
-        place = folder / str(time.time_ns())
-        with StoreWriter(place, manifest) as writer:
-
-            def rows(batch):
-                answer = logits_and_classes(
-                    model.data_preprocessor, model.teacher, batch
-                )
-                return manifest.rows.pack(*answer)
-
-            blocks = writer.missing()
-            writer.write(blocks, stream(manifest), rows, lambda count: None)
+        with writing(planned(topk)) as store:
+            rows = store.rows
+            write_blocks(
+                store, stream(store), lambda batch: rows.pack(*answer(batch))
+            )
 
     calls = {
         'loading and teacher': alone,
@@ -355,55 +348,49 @@ def measure_memory(args):
     """
     context = multiprocessing.get_context('fork')
     for views in (8192 * 4, 8192 * 64):
-        manifest = Manifest(
-            teacher={},
-            views={'count': str(views)},
-            classes=1000,
-            topk=None,
-            epochs=1,
-            block_size=Rows(1000, None).block_size,
-            versions=library_versions(),
-        )
         with tempfile.TemporaryDirectory() as folder:
+            store = Store(
+                folder=Path(folder),
+                teacher={},
+                views={'count': str(views)},
+                classes=1000,
+                topk=None,
+                epochs=1,
+                block_size=Rows(1000, None).block_size,
+                versions=library_versions(),
+            )
             print(f'memory, a store of {views * 2000 / 1e6:.0f} MB:')
             for job in (_write_zeros, _read_some):
-                process = context.Process(
-                    target=job, args=(Path(folder), manifest)
-                )
+                process = context.Process(target=job, args=(store,))
                 process.start()
                 process.join()
 
 
-def _write_zeros(folder, manifest):
+def _write_zeros(store):
     before, peak = _resident(), 0.0
 
-    def done(count):
+    def answer(batch):
         nonlocal peak
         peak = max(peak, _resident())
+        return torch.zeros(len(batch), 1000, dtype=torch.float16)
 
-    with StoreWriter(folder, manifest) as writer:
-        blocks = writer.missing()
-        writer.write(
-            blocks,
-            BlockBatches(blocks, manifest, 256),
-            lambda batch: torch.zeros(len(batch), 1000, dtype=torch.float16),
-            done,
-        )
+    with writing(store):
+        write_blocks(store, batches_of(store, store.missing, 256), answer)
     print(f'  {peak - before:.1f} MB to write it')
 
 
-def _read_some(folder, manifest):
+def _read_some(store):
     before, peak = _resident(), 0.0
-    teacher = CachedTeacher(folder)
+    teacher = CachedTeacher(store.folder)
     teacher.build(torch.nn.Identity())
     draw = random.Random(0)
     images = torch.zeros(256, 1, 1, 1)
-    text = ' '.join(f'{k}={v}' for k, v in manifest.views.items())
+    text = json.dumps(store.views)
     for _ in range(200):
         samples = []
         for _ in range(256):
             sample = DataSample()
-            view = (0, draw.randrange(manifest.count))
+            view = (0, draw.randrange(store.count))
             sample.set_field(view, 'view', field_type='metainfo')
             sample.set_field(text, 'replay', field_type='metainfo')
             samples.append(sample)

@@ -18,17 +18,25 @@ test_pipeline = [
     dict(type='CenterCrop', crop_size=128),
     dict(type='PackInputs'),
 ]
-# In the training process: the evidence trains one network on each core.
+# In the training process: the evidence trains one network on each core. Runs
+# of all seeds see the same views, in another order, so they share a stored
+# teacher.
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
-        type='CustomDataset',
-        data_root='data/imagenette/train',
-        pipeline=train_pipeline,
+        type='ReplayedDataset',
+        dataset=dict(
+            type='CustomDataset',
+            data_root='data/imagenette/train',
+            pipeline=train_pipeline,
+        ),
     ),
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(
+        type='ReplayedSampler',
+        sampler=dict(type='DefaultSampler', shuffle=True),
+    ),
 )
 val_dataloader = test_dataloader = dict(
     batch_size=250,

@@ -6,6 +6,8 @@ The values are the paper's for ImageNet-1k. No number of the paper is known. Our
 """
 
 _base_ = './nkd_efficientnet-lite0_resnet18-w16_1xb64_imagenette.py'
-train_dataloader = dict(dataset=dict(indices=list(range(0, 9469, 10))))
+train_dataloader = dict(
+    dataset=dict(dataset=dict(indices=list(range(0, 9469, 10))))
+)
 train_cfg = dict(max_epochs=100, val_interval=5)
 param_scheduler = dict(T_max=100)

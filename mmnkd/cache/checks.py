@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ['check_only_logits', 'check_unmixed', 'targets']
+__all__ = ['check_only_logits', 'check_unmixed', 'differences', 'targets']
 
 
 def check_only_logits(taps: Collection[str]) -> None:
@@ -22,8 +22,8 @@ def check_only_logits(taps: Collection[str]) -> None:
         raise ValueError(
             'Expected losses that read the logits alone of a stored teacher, '
             f'but some of `distill_losses` read {others}. Features and heads '
-            'are not stored. Leave these losses out, or take the live '
-            'teacher: teacher=dict(model=..., checkpoint=...).'
+            'are not stored: leave these losses out, or take the live '
+            'teacher, teacher=dict(model=..., checkpoint=...).'
         )
 
 
@@ -39,11 +39,19 @@ def check_unmixed(preprocessor: nn.Module) -> None:
         raise ValueError(
             f'Expected views that depend on (epoch, index) alone, but '
             f'{" and ".join(names) or "batch_augments"} mix the images of a '
-            'batch after the data set, so that stored outputs do not fit '
-            'them. Leave out `augments` of `model.train_cfg` (or '
-            '`batch_augments` of `data_preprocessor`), or take the live '
-            'teacher.'
+            'batch after the data set. Leave out `augments` of '
+            '`model.train_cfg` (or `batch_augments` of `data_preprocessor`), '
+            'or take the live teacher.'
         )
+
+
+def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Return which values differ, as text; '' where none does."""
+    return '; '.join(
+        f'{name} {found.get(name)} instead of {expected.get(name)}'
+        for name in {**expected, **found}
+        if found.get(name) != expected.get(name)
+    )
 
 
 def targets(samples: Any) -> Optional[Tensor]:

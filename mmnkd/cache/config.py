@@ -3,74 +3,48 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
+
+from mmengine.config import Config
 
 __all__ = ['cached_config']
 
-_HEAD = '''"""Training from stored outputs of the teacher.
-
-Written by: {command}
-"""
-
-_base_ = {base!r}
-
-model = dict(
-    teacher={teacher})
-'''
-_DATA = """train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='ReplayedDataset',
-        dataset={{{{_base_.train_dataloader.dataset}}}}{options}),
-    sampler=dict(
-        _delete_=True,
-        type='ReplayedSampler',
-        sampler={{{{_base_.train_dataloader.sampler}}}}))
-"""
-
 
 def cached_config(
-    base: Path,
-    folder: Path,
-    teacher: Any,
-    weights: Mapping[int, str],
-    *,
-    command: str,
-    replay: Optional[Mapping[str, Any]],
+    live: Any, folder: Path, weights: Mapping[int, str], replay: dict
 ) -> str:
     """Return the text of a config that inherits a live one.
 
     Args:
-        base: The live config.
-        folder: Where the text will be.
-        teacher: The live config's: a dict, stored in `folder`, or a list,
+        live: The config of a live teacher, stored in `folder`, or of several,
             stored in ``folder/0``, ``folder/1`` ….
+        folder: Where the text will be.
         weights: By number the hash of each stored teacher's weights.
-        command: Which wrote the store.
-        replay: Options of :class:`ReplayedDataset`; None where the live config
-            replays already.
+        replay: Options of :class:`ReplayedDataset`, if `live` doesn't replay.
     """
+    teacher = live.model.teacher
+    here = '{{ fileDirname }}'
     if isinstance(teacher, Mapping):
-        text = f'dict(\n        _delete_=True, {_stored("", weights[0])})'
+        stored: Any = {'cache': here, 'weights': weights[0], '_delete_': True}
     else:
-        entries = [
-            f'dict({_stored(f"/{number}", weights[number])}, '
-            f'weight={entry.get("weight", 1.0)})'
-            if number in weights
-            else repr(dict(entry))
-            for number, entry in enumerate(teacher)
-        ]
-        text = '[\n        ' + ',\n        '.join(entries) + ']'
-    relative = os.path.relpath(base.resolve(), folder.resolve())
-    head = _HEAD.format(command=command, base=relative, teacher=text)
-    if replay is None:
-        return head
-    options = ''.join(f', {key}={value!r}' for key, value in replay.items())
-    return head + _DATA.format(options=options)
+        stored = list(teacher)
+        for k in weights:
+            stored[k] = {'cache': f'{here}/{k}', 'weights': weights[k]}
+            stored[k]['weight'] = teacher[k].get('weight', 1.0)
+    base = os.path.relpath(Path(live.filename).resolve(), folder.resolve())
+    config: dict[str, Any] = {'_base_': base, 'model': {'teacher': stored}}
+    if live.train_dataloader.dataset.type != 'ReplayedDataset':
+        config['train_dataloader'] = {
+            'dataset': _around('dataset', 'ReplayedDataset', **replay),
+            'sampler': _around('sampler', 'ReplayedSampler'),
+        }
+    text = Config(config).pretty_text
+    return re.sub(r"'(\{\{_base_.*?\}\})'", r'\1', text)  # no strings
 
 
-def _stored(place: str, weights: str) -> str:
-    folder = '{{ fileDirname }}' + place
-    return f"cache='{folder}', weights='{weights}'"
+def _around(key: str, kind: str, **options: Any) -> dict[str, Any]:
+    inner = {key: f'{{{{_base_.train_dataloader.{key}}}}}'}
+    return {'_delete_': True, 'type': kind, **inner, **options}

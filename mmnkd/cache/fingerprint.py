@@ -32,7 +32,9 @@ def fingerprint(dataset: Any) -> dict[str, str]:
     """
     classes = getattr(dataset, 'metainfo', {}).get('classes')
     names = hashlib.sha256()
-    for info in _infos(dataset):
+    has_infos = hasattr(dataset, 'get_data_info')
+    for index in range(len(dataset) if has_infos else 0):
+        info = dataset.get_data_info(index)
         name = info.get('img_path')
         if name is not None:
             names.update('/'.join(str(name).split('/')[-2:]).encode())
@@ -53,7 +55,7 @@ def pipeline_hash(dataset: Any) -> str:
         dataset: A data set's config, or a data set.
     """
     if isinstance(dataset, Mapping):
-        return digest(list(_configs(dataset)))
+        return digest(list(_pipelines(dataset)))
     return digest(_text(getattr(dataset, 'pipeline', None)))
 
 
@@ -67,23 +69,15 @@ def weights_hash(network: nn.Module) -> str:
     return weights.hexdigest()[:16]
 
 
-def _infos(dataset: Any) -> Iterator[dict]:
-    if hasattr(dataset, 'get_data_info'):
-        for index in range(len(dataset)):
-            yield dataset.get_data_info(index)
-
-
-def _configs(config: Any) -> Iterator[Any]:
+def _pipelines(config: Any) -> Iterator[Any]:
     """Yield the pipelines in a data set's config, and of those within."""
     if isinstance(config, Mapping):
-        for key in sorted(config):
-            if key == 'pipeline':
-                yield config[key]
-            else:
-                yield from _configs(config[key])
-    elif isinstance(config, (list, tuple)):
+        if 'pipeline' in config:
+            yield config['pipeline']
+        config = [config[key] for key in sorted(config) if key != 'pipeline']
+    if isinstance(config, (list, tuple)):
         for part in config:
-            yield from _configs(part)
+            yield from _pipelines(part)
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +19,15 @@ _GENERATORS = (
     np.random.RandomState,
     torch.Generator,
 )
-_WITHOUT_PARTS = (str, bytes, int, float, type, np.ndarray, torch.Tensor)
+_NOT_OWN = (  # belongs to others, or can be large
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    np.ndarray,
+    torch.Tensor,
+)
 
 
 def seedable_transforms(dataset: Any) -> list[Any]:
@@ -32,41 +42,31 @@ def seedable_transforms(dataset: Any) -> list[Any]:
     Raises:
         ValueError: A transform's own generator can't be seeded.
     """
-    found: list[Any] = []
+    found = []
     seen: set[int] = set()
-    for pipeline in _pipelines(dataset):
-        for transform in getattr(pipeline, 'transforms', ()):
-            _collect(transform, type(transform).__name__, found, seen)
+    left = [(type(t).__name__, t) for t in _transforms(dataset)]
+    while left:
+        name, value = left.pop()
+        if id(value) in seen or isinstance(value, _NOT_OWN):
+            continue
+        seen.add(id(value))
+        if hasattr(value, 'set_random_seed'):
+            found.append(value)
+        elif isinstance(value, _GENERATORS):
+            raise ValueError(
+                'Expected transforms that draw from the global generators, or '
+                f'have `set_random_seed`, but {name} has a '
+                f'{type(value).__name__} of its own. Leave it out, or take a '
+                'version that can be seeded (Albumentations 1.4.21 or newer).'
+            )
+        else:
+            left += [(name, part) for part in gc.get_referents(value)]
     return found
 
 
-def _pipelines(dataset: Any) -> Iterator[Any]:
-    if hasattr(dataset, 'pipeline'):
-        yield dataset.pipeline
+def _transforms(dataset: Any) -> Iterator[Any]:
+    yield from getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     inner = [getattr(dataset, 'dataset', None)]
     for part in [*inner, *getattr(dataset, 'datasets', ())]:
         if part is not None:
-            yield from _pipelines(part)
-
-
-def _collect(value: Any, name: str, found: list, seen: set[int]) -> None:
-    if isinstance(value, _WITHOUT_PARTS) or id(value) in seen:
-        return
-    seen.add(id(value))
-    if hasattr(value, 'set_random_seed'):
-        found.append(value)
-        return
-    if isinstance(value, _GENERATORS):
-        raise ValueError(
-            'Expected transforms that draw from the global generators, or '
-            f'have `set_random_seed`, but {name} has a '
-            f'{type(value).__name__} of its own, whose draws can not be '
-            'replayed. Leave it out, or take a version that can be seeded '
-            '(Albumentations 1.4.21 or newer).'
-        )
-    parts: Any = value if isinstance(value, (list, tuple, set)) else ()
-    if isinstance(value, dict):
-        parts = value.values()
-    for part in [*parts, *getattr(value, '__dict__', {}).values()]:
-        if not callable(part) or hasattr(part, '__dict__'):
-            _collect(part, name, found, seen)
+            yield from _transforms(part)

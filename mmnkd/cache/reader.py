@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -14,14 +16,8 @@ from mmengine.dist import get_dist_info, get_world_size
 from mmengine.logging import MessageHub, print_log
 from torch import Tensor, nn
 
-from .checks import check_only_logits, check_unmixed, targets
-from .store import (
-    Block,
-    Manifest,
-    check_block,
-    library_versions,
-    open_block,
-)
+from .checks import check_only_logits, check_unmixed, differences, targets
+from .store import Store, library_versions
 
 __all__ = ['CachedTeacher']
 
@@ -36,7 +32,6 @@ class CachedTeacher:
 
     Attributes:
         network: None: there is no network.
-        is_built: Whether the store was checked.
 
     Raises:
         TypeError: `cache` is no path.
@@ -56,20 +51,24 @@ class CachedTeacher:
             )
         self.folder = Path(cache).expanduser()
         self.weights = weights
-        self.is_built = False
-        self._manifest: Any = None
-        self._blocks: dict[Block, np.ndarray] = {}
-        self._checked: Optional[str] = None  # how views are drawn
+        self._store: Optional[Store] = None
+        self._read: Any = None  # returns a block's rows
+        self._replay: Optional[str] = None  # checked
 
     def __deepcopy__(self, memo: dict) -> CachedTeacher:
         return self  # as a live teacher does
 
     def __getstate__(self) -> dict:
-        unbuilt: dict[str, Any] = {'is_built': False, '_manifest': None}
-        return {**vars(self), **unbuilt, '_blocks': {}, '_checked': None}
+        unbuilt = {'_store': None, '_read': None, '_replay': None}
+        return {**vars(self), **unbuilt}
 
     def __repr__(self) -> str:
         return f'teacher stored in {str(self.folder)!r}'
+
+    @property
+    def is_built(self) -> bool:
+        """Return whether the store was checked."""
+        return self._store is not None
 
     def build(
         self,
@@ -91,23 +90,23 @@ class CachedTeacher:
         check_unmixed(student_preprocessor)
         if self.is_built:
             return
-        manifest = Manifest.load(self.folder)
-        if self.weights not in (None, manifest.teacher.get('weights')):
+        store = Store.load(self.folder)
+        if self.weights not in (None, store.teacher.get('weights')):
             raise ValueError(
                 f'Expected {str(self.folder)!r} to hold the outputs of a '
                 f'teacher whose weights have the hash {self.weights!r}, but '
-                f'it has those of {manifest.teacher.get("weights")!r}. Run '
+                f'it has those of {store.teacher.get("weights")!r}. Run '
                 '`mmnkd cache` for this teacher, with another --out.'
             )
-        _check_blocks(self.folder, manifest)
-        _compare_versions(manifest)
-        self._manifest = manifest
-        self.is_built = True
+        _check_whole(store)
+        _compare_versions(store)
+        self._store = store
+        # As many as an epoch has, so that a pass that is over is closed.
+        self._read = lru_cache(store.blocks_an_epoch)(store.read)
         print_log(
             f'The teacher is stored in {str(self.folder)!r}: '
-            f'{manifest.epochs} epochs of {manifest.count} views, '
-            f'{"all" if manifest.topk is None else manifest.topk} of '
-            f'{manifest.classes} logits each',
+            f'{store.epochs} epochs of {store.count} views, '
+            f'{store.topk or "all"} of {store.classes} logits each',
             'current',
         )
 
@@ -116,12 +115,10 @@ class CachedTeacher:
     ) -> Callable[[Tensor, Collection[str]], dict[str, Any]]:
         """Return what answers with logits of the right size."""
         check_only_logits(taps)
-        classes = Manifest.load(self.folder).classes
-
-        def answer(images: Tensor, taps: Collection[str]) -> dict[str, Any]:
-            return {'logits': images.new_zeros(len(images), classes)}
-
-        return answer
+        classes = Store.load(self.folder).classes
+        return lambda images, taps: {
+            'logits': images.new_zeros(len(images), classes)
+        }
 
     @torch.no_grad()
     def __call__(
@@ -145,128 +142,87 @@ class CachedTeacher:
             ValueError: The samples don't replay, or the store holds views of
                 something else, or no such epoch.
         """
-        if not self.is_built:
+        store = self._store
+        if store is None:
             raise RuntimeError('Expected `build()` before the first images.')
-        check_only_logits(taps)
-        views = _views(samples or ())
-        self._check_views(samples, len(views))
-        rows = self._look_up(views)
-        target = None
-        if self._manifest.topk is not None:
-            target = targets(samples)
-        logits = self._manifest.rows.unpack(rows, target, images.device)
+        if not samples or not hasattr(samples[0], 'replay'):
+            raise ValueError(
+                'Expected samples that say which view they are, for a stored '
+                'teacher, but these do not. Train on a ReplayedDataset with a '
+                'ReplayedSampler, as the `cached.py` beside the store does.'
+            )
+        if samples[0].replay != self._replay:
+            _check_views(store, samples[0].replay, len(samples))
+            self._replay = samples[0].replay
+        target = None if store.topk is None else targets(samples)
+        rows = np.stack([self._row(store, *s.view) for s in samples])
+        logits = store.rows.unpack(
+            torch.from_numpy(rows), target, images.device
+        )
         return {'logits': logits}
 
-    def _look_up(self, views: Sequence[tuple[int, int]]) -> Tensor:
-        """Return (N, length) rows."""
-        epochs = {epoch for epoch, _ in views}
-        for block in [b for b in self._blocks if b.epoch not in epochs]:
-            del self._blocks[block]  # of a pass that is over
-        rows = [self._row_of(epoch, index) for epoch, index in views]
-        return torch.from_numpy(np.stack(rows))
-
-    def _row_of(self, epoch: int, index: int) -> np.ndarray:
-        number, place = divmod(index, self._manifest.block_size)
-        block = Block(epoch, number)
-        if block not in self._blocks:
-            self._expect(epoch, index)
-            mapped = open_block(self.folder, block, self._manifest)
-            self._blocks[block] = mapped.numpy()
-        return self._blocks[block][place]
-
-    def _expect(self, epoch: int, index: int) -> None:
-        manifest = self._manifest
-        if epoch >= manifest.epochs or index >= manifest.count:
+    def _row(self, store: Store, epoch: int, index: int) -> np.ndarray:
+        if epoch >= store.epochs or index >= store.count:
             raise ValueError(
                 f'Expected a view in {str(self.folder)!r}, which has '
-                f'{manifest.epochs} epochs of {manifest.count} samples, but '
-                f'got sample {index} of epoch {epoch} (from 0). '
-                + _too_few_epochs(manifest.epochs)
+                f'{store.epochs} epochs of {store.count} samples, but got '
+                f'sample {index} of epoch {epoch} (from 0). '
+                + _too_few_epochs(store.epochs)
             )
-
-    def _check_views(self, samples: Any, count: int) -> None:
-        """Expect samples drawn as the stored ones; once, enough epochs."""
-        text = samples[0].replay
-        if text == self._checked:
-            return
-        drawn = dict(part.split('=') for part in text.split())
-        wrap = drawn.pop('wrap', None)
-        stored = self._manifest.views
-        differences = [
-            f'{name} {drawn.get(name)} instead of {stored.get(name)}'
-            for name in {**stored, **drawn}
-            if drawn.get(name) != stored.get(name)
-        ]
-        if differences:
-            raise ValueError(
-                f'Expected views as in {str(self.folder)!r}, but these are '
-                f'drawn otherwise: {"; ".join(differences)}. Train on the '
-                'data set, pipeline and seed that were stored, or run '
-                '`mmnkd cache` for these.'
-            )
-        needed = _epochs_of_run(self._manifest, count)
-        if wrap is not None:
-            needed = min(needed, int(wrap))
-        if needed > self._manifest.epochs:
-            raise ValueError(
-                f'Expected {needed} epochs in {str(self.folder)!r}, but it '
-                f'has {self._manifest.epochs}. '
-                + _too_few_epochs(self._manifest.epochs)
-            )
-        self._checked = text
+        number, place = divmod(index, store.block_size)
+        return self._read(epoch * store.blocks_an_epoch + number)[place]
 
 
-def _views(samples: Sequence[Any]) -> list[tuple[int, int]]:
-    try:
-        views = [sample.view for sample in samples]
-    except AttributeError:
-        views = []
-    if not views:
-        raise ValueError(
-            'Expected samples that say which view they are, for a stored '
-            'teacher, but these do not. Train on a ReplayedDataset with a '
-            'ReplayedSampler, as the `cached.py` beside the store does.'
-        )
-    return views
-
-
-def _check_blocks(folder: Path, manifest: Manifest) -> None:
+def _check_whole(store: Store) -> None:
     """Expect all blocks; ranks check them by turns."""
-    total = manifest.epochs * manifest.blocks_an_epoch
-    if len(manifest.blocks) < total:
+    if store.missing:
         raise ValueError(
-            f'Expected a whole store in {str(folder)!r}, but it has '
-            f'{len(manifest.blocks)} of {total} blocks. Run the same '
-            '`mmnkd cache` again: it goes on after the last one.'
+            f'Expected a whole store in {str(store.folder)!r}, but '
+            f'{len(store.missing)} of {len(store.blocks)} blocks are missing. '
+            'Run the same `mmnkd cache` again: it goes on after the last one.'
         )
     rank, ranks = get_dist_info()
-    for number, block in enumerate(manifest.all_blocks()):
-        if number % ranks == rank:
-            check_block(folder, block, manifest)
+    for block in store.blocks[rank::ranks]:
+        store.check(block)
 
 
-def _compare_versions(manifest: Manifest) -> None:
-    now = library_versions()
-    others = [
-        f'{name} {manifest.versions.get(name)}, now {version}'
-        for name, version in now.items()
-        if manifest.versions.get(name) != version
-    ]
-    if others:
+def _compare_versions(store: Store) -> None:
+    unlike = differences(store.versions, library_versions())
+    if unlike:
         print_log(
-            f'The teacher was stored with {", ".join(others)}. Views are the '
-            'same only if these draw and resize images alike.',
+            f'Libraries are other than when the teacher was stored: {unlike}. '
+            'Views are the same only if these draw and resize images alike.',
             'current',
             logging.WARNING,
         )
 
 
-def _epochs_of_run(manifest: Manifest, batch_size: int) -> int:
+def _check_views(store: Store, replay: str, batch_size: int) -> None:
+    """Expect samples drawn as the stored ones, and enough epochs."""
+    views = json.loads(replay)
+    wrap = views.pop('wrap', None)
+    unlike = differences(store.views, views)
+    if unlike:
+        raise ValueError(
+            f'Expected views as in {str(store.folder)!r}, but these are '
+            f'drawn otherwise: {unlike}. Train on the data set, pipeline and '
+            'seed that were stored, or run `mmnkd cache` for these.'
+        )
+    needed = _epochs_of_run(store.count, batch_size)
+    needed = min(needed, wrap or needed)
+    if needed > store.epochs:
+        raise ValueError(
+            f'Expected {needed} epochs in {str(store.folder)!r}, but it has '
+            f'{store.epochs}. {_too_few_epochs(store.epochs)}'
+        )
+
+
+def _epochs_of_run(count: int, batch_size: int) -> int:
     """Return how many passes the Runner will make; 0 if none trains."""
     info = MessageHub.get_current_instance().runtime_info
     if 'loop_stage' not in info:
         return 0
-    length = -(-manifest.count // (batch_size * get_world_size()))
+    length = -(-count // (batch_size * get_world_size()))
     by_iterations = -(-info.get('max_iters', 0) // length)
     return max(info.get('max_epochs', 0), by_iterations)
 

@@ -8,6 +8,7 @@ batches and the student, and after a resume.
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import struct
 from collections.abc import Iterator, Mapping, Sized
@@ -23,6 +24,7 @@ from mmpretrain.datasets import RepeatAugSampler
 from mmpretrain.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
 
+from ..functional.checks import check_count
 from .fingerprint import fingerprint, pipeline_hash
 from .generators import seedable_transforms
 
@@ -47,12 +49,12 @@ class ReplayedDataset(Dataset):
         epochs: After this many epochs the views start again; None for never.
 
     Attributes:
-        replay: What the views are drawn from, as text that every sample
+        replay: What the views are drawn from, as JSON, which every sample
             carries beside its view.
 
     Raises:
-        ValueError: A transform has a generator that can't be seeded, or an
-            argument has a value that it can't have.
+        TypeError, ValueError: A transform has a generator that can't be
+            seeded, or an argument has a value that it can't have.
     """
 
     def __init__(
@@ -66,11 +68,7 @@ class ReplayedDataset(Dataset):
             raise ValueError(
                 f'Expected `seed` to be an int >= 0, but got {seed!r}.'
             )
-        if epochs is not None and (type(epochs) is not int or epochs < 1):
-            raise ValueError(
-                'Expected `epochs` to be a positive int or None, but got '
-                f'{epochs!r}.'
-            )
+        check_count('epochs', epochs)
         self._pipeline = pipeline_hash(dataset)
         if isinstance(dataset, Mapping):
             dataset = DATASETS.build(dataset)
@@ -92,19 +90,11 @@ class ReplayedDataset(Dataset):
             return
         if hasattr(self.dataset, 'full_init'):
             self.dataset.full_init()
-        parts = fingerprint(self.dataset)
-        parts.update(pipeline=self._pipeline, seed=str(self.seed))
+        views: dict[str, Any] = fingerprint(self.dataset)
+        views.update(pipeline=self._pipeline, seed=str(self.seed))
         if self.epochs:
-            parts['wrap'] = str(self.epochs)
-        self.replay = ' '.join(f'{k}={v}' for k, v in parts.items())
-
-    def get_data_info(self, index: int) -> dict:
-        """Return a sample's annotation."""
-        return self.dataset.get_data_info(index)
-
-    def get_cat_ids(self, index: int) -> list[int]:
-        """Return a sample's classes."""
-        return self.dataset.get_cat_ids(index)
+            views['wrap'] = self.epochs
+        self.replay = json.dumps(views)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -114,16 +104,20 @@ class ReplayedDataset(Dataset):
 
         Args:
             view: (epoch, index), as :class:`ReplayedSampler` yields them.
+
+        Raises:
+            TypeError: Another sampler's, or the samples can't carry it.
         """
         if not isinstance(view, tuple):
             raise TypeError(
-                'Expected the (epoch, index) of a view, but got '
-                f'{view!r}. Put a ReplayedSampler around the sampler: '
+                f'Expected the (epoch, index) of a view, but got {view!r}. '
+                'Put a ReplayedSampler around the sampler: '
                 "sampler=dict(type='ReplayedSampler', sampler=...)."
             )
         epoch, index = view
         if self.epochs:
             epoch %= self.epochs
+        self.full_init()
         python = random.getstate()
         numpy = _numpy.get_bit_generator()
         pytorch = torch.default_generator.get_state()
@@ -134,42 +128,35 @@ class ReplayedDataset(Dataset):
             random.setstate(python)
             _numpy.set_bit_generator(numpy)
             torch.default_generator.set_state(pytorch)
-        self._write_name(data, (epoch, index))
-        return data
-
-    def _seed_all(self, epoch: int, index: int) -> None:
-        # torch.manual_seed and np.random.seed and set_state cost 50 to 100 µs.
-        key = struct.pack('<3q', self.seed, epoch, index)
-        drawn = hashlib.blake2b(key, digest_size=48).digest()
-        words = [int.from_bytes(drawn[i : i + 8], 'little') for i in (0, 8)]
-        state, step = (
-            int.from_bytes(drawn[i : i + 16], 'little') for i in (16, 32)
-        )
-        random.seed(words[0])
-        torch.default_generator.manual_seed(words[1])
-        self._own_numpy.state = {
-            'bit_generator': 'PCG64',
-            'state': {'state': state, 'inc': step | 1},
-            'has_uint32': 0,
-            'uinteger': 0,
-        }
-        _numpy.set_bit_generator(self._own_numpy)
-        for transform in self._seedable:
-            transform.set_random_seed(words[0] % 2**32)
-
-    def _write_name(self, data: dict, view: tuple[int, int]) -> None:
-        if not self.replay:
-            self.full_init()
         try:
-            sample = data['data_samples']
-            sample.set_field(view, 'view', field_type='metainfo')
-            sample.set_field(self.replay, 'replay', field_type='metainfo')
+            write = data['data_samples'].set_field
         except (KeyError, TypeError, AttributeError) as error:
             raise TypeError(
                 "Expected a data set whose pipeline ends in 'PackInputs', "
                 f'which makes `data_samples`, but got {type(data).__name__} '
                 f'without: {error!r}.'
             ) from error
+        write((epoch, index), 'view', field_type='metainfo')
+        write(self.replay, 'replay', field_type='metainfo')
+        return data
+
+    def _seed_all(self, epoch: int, index: int) -> None:
+        # torch.manual_seed and np.random.seed and set_state cost 50 to 100 µs.
+        key = struct.pack('<3q', self.seed, epoch, index)
+        drawn = hashlib.blake2b(key, digest_size=48).digest()
+        python, pytorch, *words = struct.unpack('<6Q', drawn)
+        random.seed(python)
+        torch.default_generator.manual_seed(pytorch)
+        state = words[0] | words[1] << 64
+        self._own_numpy.state = {
+            'bit_generator': 'PCG64',
+            'state': {'state': state, 'inc': words[2] | words[3] << 64 | 1},
+            'has_uint32': 0,
+            'uinteger': 0,
+        }
+        _numpy.set_bit_generator(self._own_numpy)
+        for transform in self._seedable:
+            transform.set_random_seed(python % 2**32)
 
 
 @ROOT_SAMPLERS.register_module()
@@ -203,18 +190,27 @@ class ReplayedSampler(Sampler):
         if isinstance(sampler, Mapping):
             defaults = {'dataset': dataset, 'seed': seed}
             sampler = DATA_SAMPLERS.build(sampler, default_args=defaults)
-        _check_sampler(sampler)
+        if isinstance(sampler, RepeatAugSampler):
+            raise ValueError(
+                'Expected a sampler that draws a sample once an epoch, but '
+                'RepeatAugSampler draws it several times, and (epoch, index) '
+                'would name several views. Use DefaultSampler.'
+            )
+        if not hasattr(sampler, 'set_epoch'):
+            raise ValueError(
+                'Expected a sampler with `set_epoch`, which says what number '
+                f'a pass has, but {type(sampler).__name__} has none. Use '
+                'DefaultSampler or InfiniteSampler.'
+            )
         self.sampler: Any = sampler
-        self.epoch = 0
-        self._is_set = False
-        self._passes = 0
+        self.epoch: Optional[int] = None  # of the next pass
+        self._is_new = True
         self._yielded = 0  # by an InfiniteSampler
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next pass, as mmengine's hook does."""
         self.sampler.set_epoch(epoch)
         self.epoch = epoch
-        self._is_set = True
 
     def __len__(self) -> int:
         return len(self.sampler)
@@ -227,36 +223,22 @@ class ReplayedSampler(Sampler):
                 self._yielded += 1
                 yield place // inner.size, index
             return
-        self._expect_epoch()
-        epoch = self.epoch
+        epoch = self._take_epoch()
         for index in inner:
             yield epoch, index
 
-    def _expect_epoch(self) -> None:
-        """Refuse to call several passes by one number."""
+    def _take_epoch(self) -> int:
+        """Return the next pass's epoch; no two passes have one."""
+        epoch, self.epoch = self.epoch, None
         info = MessageHub.get_current_instance().runtime_info
         # An iteration-based loop starts its first pass before any hook.
-        is_first = not self._passes and info.get('loop_stage') != 'train'
-        if not self._is_set and not is_first:
+        if self._is_new and info.get('loop_stage') != 'train':
+            epoch = epoch or 0
+        self._is_new = False
+        if epoch is None:
             raise RuntimeError(
                 'Expected `set_epoch()` before each pass, but it was not '
                 "called: views would repeat. mmengine's DistSamplerSeedHook "
                 'does it. Leave `sampler_seed` in `default_hooks`.'
             )
-        self._is_set = False
-        self._passes += 1
-
-
-def _check_sampler(sampler: Any) -> None:
-    if isinstance(sampler, RepeatAugSampler):
-        raise ValueError(
-            'Expected a sampler that draws a sample once an epoch, but '
-            'RepeatAugSampler draws it several times, and (epoch, index) '
-            'would name several views. Use DefaultSampler.'
-        )
-    if not hasattr(sampler, 'set_epoch'):
-        raise ValueError(
-            'Expected a sampler with `set_epoch`, which says what number a '
-            f'pass has, but {type(sampler).__name__} has none. Use '
-            'DefaultSampler or InfiniteSampler.'
-        )
+        return epoch

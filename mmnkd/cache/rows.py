@@ -9,7 +9,7 @@ classes need, highest bit first.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 import torch
@@ -20,42 +20,29 @@ __all__ = ['Rows']
 _LARGEST = torch.finfo(torch.float16).max
 
 
-class Rows(NamedTuple):
+class Rows:
     """Pack logits into rows, and unpack them.
 
-    Attributes:
+    Args:
         classes: C.
         topk: K, None for dense rows.
+
+    Attributes:
+        dtype, length, bytes: What a row is made of.
+        block_size: How many rows a block should have: 8192, or 8 MB.
     """
 
-    classes: int
-    topk: Optional[int]
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Return that of stored rows."""
-        return torch.float16 if self.topk is None else torch.uint8
-
-    @property
-    def length(self) -> int:
-        """Return the count of numbers or bytes in a row."""
-        if self.topk is None:
-            return self.classes
-        return 2 * (self.topk + 2) + -(-self.topk * self._bits // 8)
-
-    @property
-    def bytes(self) -> int:
-        """Return the size of a row."""
-        return self.length * (2 if self.topk is None else 1)
-
-    @property
-    def block_size(self) -> int:
-        """Return how many rows a block should have: 8192, or 8 MB."""
-        return max(256, min(8192, 2**23 // self.bytes))
-
-    @property
-    def _bits(self) -> int:
-        return max(1, (self.classes - 1).bit_length())
+    def __init__(self, classes: int, topk: Optional[int]) -> None:
+        self.classes = classes
+        self.topk = topk
+        self.dtype, self.length = torch.float16, classes
+        if topk is not None:
+            self._bits = max(1, (classes - 1).bit_length())
+            self._split = 2 * (topk + 2)
+            self.dtype = torch.uint8
+            self.length = self._split - (-topk * self._bits // 8)
+        self.bytes = self.length * self.dtype.itemsize
+        self.block_size = max(256, min(8192, 2**23 // self.bytes))
 
     def pack(self, logits: Tensor, target: Optional[Tensor]) -> Tensor:
         """Return (N, length) rows, on the CPU.
@@ -72,26 +59,25 @@ class Rows(NamedTuple):
                 f'Expected logits of {self.classes} classes, but got '
                 f'{logits.shape[1]}.'
             )
-        masked = logits == -math.inf  # classes that the network rules out
-        fits = masked | (logits.abs() <= _LARGEST)  # NaN doesn't
+        # -inf: a class that the network rules out. NaN doesn't fit.
+        fits = (logits.abs() <= _LARGEST) | (logits == -math.inf)
         if not fits.all():
-            worst = logits[~fits][0].item()
             raise ValueError(
                 'Expected logits of the teacher within the range of float16, '
-                f'±{_LARGEST:.0f}, but got {worst}. Is its checkpoint broken?'
+                f'±{_LARGEST:.0f}, but got {logits[~fits][0].item()}. Is its '
+                'checkpoint broken?'
             )
         if self.topk is None:
             return logits.half().cpu()
-        target = _expect_target(target)
+        target = _column(target)
         logits = logits.float()
         values, classes = logits.topk(self.topk)
-        of_target = logits.gather(1, target[:, None])
-        others = logits.scatter(1, classes, -math.inf)
-        others = others.scatter(1, target[:, None], -math.inf)
-        rest = others.logsumexp(dim=1, keepdim=True)
-        numbers = torch.cat([values, of_target, rest], dim=1).half().cpu()
+        kept = torch.cat([classes, target], dim=1)
+        rest = logits.scatter(1, kept, -math.inf).logsumexp(1, keepdim=True)
+        numbers = torch.cat([values, logits.gather(1, target), rest], dim=1)
         return torch.cat(
-            [numbers.view(torch.uint8), self._pack_classes(classes)], dim=1
+            [numbers.half().cpu().view(torch.uint8), self._packed(classes)],
+            dim=1,
         )
 
     def unpack(
@@ -108,41 +94,38 @@ class Rows(NamedTuple):
         """
         if self.topk is None:
             return rows.to(device).float()
-        target = _expect_target(target)
-        split = 2 * (self.topk + 2)
+        target = _column(target).to(device)
         # Not `.contiguous()`, which leaves one row with its old stride.
-        numbers = rows[:, :split].clone(memory_format=torch.contiguous_format)
-        numbers = numbers.view(torch.float16)
-        values, of_target, rest = (
-            numbers.to(device).float().split([self.topk, 1, 1], dim=1)
+        numbers = rows[:, : self._split].clone(
+            memory_format=torch.contiguous_format
         )
-        classes = self._unpack_classes(rows[:, split:]).to(device)
-        target = target[:, None].to(device)
+        numbers = numbers.view(torch.float16).to(device).float()
+        classes = self._unpacked(rows[:, self._split :]).to(device)
         kept = self.topk + 1 - (classes == target).sum(dim=1, keepdim=True)
-        share = rest - (self.classes - kept).clamp(min=1).log()
-        logits = share.expand(-1, self.classes).clone()
-        return logits.scatter_(1, target, of_target).scatter_(
-            1, classes, values
-        )
+        others = (self.classes - kept).clamp(min=1)
+        logits = (numbers[:, -1:] - others.log()).repeat(1, self.classes)
+        logits.scatter_(1, target, numbers[:, -2:-1])
+        return logits.scatter_(1, classes, numbers[:, :-2])
 
-    def _pack_classes(self, classes: Tensor) -> Tensor:
+    def _packed(self, classes: Tensor) -> Tensor:
         shifts = np.arange(self._bits - 1, -1, -1)
         bits = (classes.cpu().numpy()[:, :, None] >> shifts) & 1
         flat = bits.astype(np.uint8).reshape(len(bits), -1)
         return torch.from_numpy(np.packbits(flat, axis=1))
 
-    def _unpack_classes(self, packed: Tensor) -> Tensor:
+    def _unpacked(self, packed: Tensor) -> Tensor:
         count = self.topk * self._bits  # type: ignore[operator]
         bits = np.unpackbits(packed.numpy(), axis=1, count=count)
         weights = 1 << np.arange(self._bits - 1, -1, -1)
-        classes = bits.reshape(len(bits), -1, self._bits) @ weights
-        return torch.from_numpy(classes)
+        return torch.from_numpy(
+            bits.reshape(len(bits), -1, self._bits) @ weights
+        )
 
 
-def _expect_target(target: Optional[Tensor]) -> Tensor:
+def _column(target: Optional[Tensor]) -> Tensor:
     if target is None:
         raise ValueError(
             'Expected samples with a label, whose logit top-K rows hold, but '
             'got none. Store all classes (without --topk).'
         )
-    return target
+    return target[:, None]

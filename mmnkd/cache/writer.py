@@ -1,15 +1,12 @@
-"""Writes a store, block by block, alone or as the ranks of one job."""
+"""Writes what isn't in a store yet, alone or as the ranks of one job."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Optional
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-import torch
+from filelock import FileLock, Timeout
 from mmengine.dist import (
     all_gather_object,
     broadcast_object_list,
@@ -17,215 +14,142 @@ from mmengine.dist import (
 )
 from torch import Tensor
 
-from .store import MANIFEST, Block, Manifest, check_block, write_block
+from .checks import differences
+from .store import MANIFEST, Store
 
-__all__ = ['BlockBatches', 'StoreWriter']
+__all__ = ['batches_of', 'own', 'write_blocks', 'writing']
 
 
-class StoreWriter:
-    """Write what isn't in a store yet; ranks take blocks by turns.
-
-    A context manager: in the block the folder is locked.
+@contextlib.contextmanager
+def writing(store: Store) -> Iterator[Store]:
+    """Lock a store's folder, and yield the store with the blocks there.
 
     Args:
-        folder: The store, which may have some of the blocks already.
-        manifest: What it is to hold.
+        store: What the folder is to hold. It may have more epochs.
 
     Raises:
         ValueError: The folder holds something else.
         OSError: It can't be written, or another process writes it.
     """
-
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self.rank, self.ranks = get_dist_info()
-        self._lock: Optional[IO[bytes]] = None
-
-    def __enter__(self) -> StoreWriter:
-        blocks: dict[str, str] = {}
-        problem: Optional[Exception] = None
-        if self.rank == 0:
-            try:
-                self._open()
-                blocks = self.manifest.blocks
-            except (OSError, ValueError) as error:
-                problem = error
-        shared: list[Any] = [blocks, problem]
-        broadcast_object_list(shared)  # all stop, or all go on
-        self.manifest.blocks, problem = shared
-        if problem is not None:
-            raise problem
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        if self._lock is not None:
-            self._lock.close()
-
-    def missing(self) -> list[Block]:
-        """Return the blocks that are still to be written."""
-        return [
-            block
-            for block in self.manifest.all_blocks()
-            if block.file not in self.manifest.blocks
-        ]
-
-    def own(self, blocks: Sequence[Block]) -> Sequence[Block]:
-        """Return this rank's share."""
-        return blocks[self.rank :: self.ranks]
-
-    def write(
-        self,
-        blocks: Sequence[Block],
-        batches: Iterable[Any],
-        answer: Callable[[Any], Tensor],
-        done: Callable[[int], None],
-    ) -> None:
-        """Write this rank's share of the blocks.
-
-        Args:
-            blocks: What :meth:`missing` returned.
-            batches: Of the views in this rank's blocks, see
-                :class:`BlockBatches`.
-            answer: Returns a batch's rows.
-            done: Is called with the count of each batch's views.
-
-        Raises:
-            OSError: A rank could not write.
-        """
-        stream = iter(batches)
-        for start in range(0, len(blocks), self.ranks):
-            mine = blocks[start : start + self.ranks][self.rank :][:1]
-            written: dict[str, str] = {}
-            problem: Optional[Exception] = None
-            for block in mine:
-                count = len(self.manifest.indices(block))
-                rows = _take(stream, count, answer, done)
-                try:
-                    checksum = write_block(self.folder, block, rows)
-                    written[block.file] = checksum
-                except OSError as error:
-                    problem = error
-            self._count(written, problem)
-
-    def _count(
-        self, written: dict[str, str], problem: Optional[Exception]
-    ) -> None:
-        """Put the blocks of all ranks into the manifest."""
-        for theirs, their_problem in all_gather_object((written, problem)):
-            self.manifest.blocks.update(theirs)
-            problem = problem or their_problem
-        if self.rank == 0:
-            self.manifest.save(self.folder)
-        if problem is not None:
-            raise problem
-
-    def _open(self) -> None:
+    # A dead process holds no lock.
+    lock = FileLock(store.folder / '.lock', timeout=0)
+    shared: list[Any] = [store]
+    if get_dist_info()[0] == 0:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / '.lock').open('wb')
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f'Could not write to {str(self.folder)!r} ({error.strerror}). '
-                'Name a folder on another disk by --out',
-            ) from error
-        _lock(self._lock, self.folder)
-        if (self.folder / MANIFEST).is_file():
-            self._go_on(Manifest.load(self.folder))
-        for leftover in self.folder.glob('.*.tmp'):
-            leftover.unlink()
-        self.manifest.save(self.folder)
-
-    def _go_on(self, found: Manifest) -> None:
-        differences = self.manifest.differences(found)
-        if differences:
-            raise ValueError(
-                f'Expected {str(self.folder)!r} to hold a store of the same '
-                f'views and teacher, but it has {"; ".join(differences)}. '
-                'Name another folder by --out, or remove this one.'
-            )
-        self.manifest.epochs = max(self.manifest.epochs, found.epochs)
-        for block in self.manifest.all_blocks():
-            with contextlib.suppress(ValueError):  # it is written anew
-                check_block(self.folder, block, found)
-                name = block.file
-                self.manifest.blocks[name] = found.blocks[name]
+            _open(store, lock)
+        except (OSError, ValueError) as error:
+            shared = [error]
+    broadcast_object_list(shared)  # all ranks stop, or all go on
+    if isinstance(shared[0], Exception):
+        raise shared[0]
+    try:
+        yield shared[0]
+    finally:
+        lock.release()
 
 
-class BlockBatches:
+def own(blocks: list[int]) -> list[int]:
+    """Return this rank's share of blocks."""
+    rank, ranks = get_dist_info()
+    return blocks[rank::ranks]
+
+
+def batches_of(
+    store: Store, blocks: Iterable[int], batch_size: int
+) -> Iterator[list[tuple[int, int]]]:
     """Yield the views of blocks in batches; none spans two blocks.
 
     So a batch has the same views however the writing was cut, and the same
     outputs to the last bit.
+    """
+    for block in blocks:
+        epoch, indices = store.views_of(block)
+        for start in range(0, len(indices), batch_size):
+            batch = indices[start : start + batch_size]
+            yield [(epoch, index) for index in batch]
+
+
+def write_blocks(
+    store: Store, batches: Iterable[Any], answer: Callable[[Any], Tensor]
+) -> None:
+    """Write what a store lacks; ranks take blocks by turns.
 
     Args:
-        blocks: The blocks.
-        manifest: Says what is in them.
-        batch_size: Views in a batch.
+        store: What :func:`writing` yielded.
+        batches: Of the views in this rank's own blocks, in order.
+        answer: Returns a batch's rows.
+
+    Raises:
+        OSError, ValueError: A rank could not write, or got no valid rows.
     """
+    stream = map(answer, batches)
+    rank, ranks = get_dist_info()
+    missing = store.missing
+    for start in range(0, len(missing), ranks):
+        done: Any = {}
+        for block in missing[start : start + ranks][rank : rank + 1]:
+            try:
+                rows = _take(stream, len(store.views_of(block)[1]))
+                done = store.write(block, rows)
+            except (OSError, ValueError) as error:
+                done = error
+        everyones = all_gather_object(done)
+        problems = [p for p in everyones if isinstance(p, Exception)]
+        for checksums in everyones:
+            if checksums not in problems:
+                store.checksums.update(checksums)
+        if rank == 0:
+            store.save()
+        if problems:
+            raise problems[0]
 
-    def __init__(
-        self, blocks: Sequence[Block], manifest: Manifest, batch_size: int
-    ) -> None:
-        self.blocks = blocks
-        self.manifest = manifest
-        self.batch_size = batch_size
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for block in self.blocks:
-            indices = self.manifest.indices(block)
-            for start in range(0, len(indices), self.batch_size):
-                batch = indices[start : start + self.batch_size]
-                yield [(block.epoch, index) for index in batch]
-
-    def __len__(self) -> int:
-        sizes = (len(self.manifest.indices(block)) for block in self.blocks)
-        return sum(-(-size // self.batch_size) for size in sizes)
-
-
-def _take(
-    stream: Iterator[Any],
-    count: int,
-    answer: Callable[[Any], Tensor],
-    done: Callable[[int], None],
-) -> Tensor:
+def _take(stream: Iterator[Tensor], count: int) -> Tensor:
     """Return the next rows of a stream of batches."""
-    rows, filled = torch.empty(0), 0
+    part = next(stream)
+    rows = part.new_empty((count, part.shape[1]))  # a block is held once
+    rows[: len(part)] = part
+    filled = len(part)
     while filled < count:
-        part = answer(next(stream))
-        if not filled:  # no list of parts: a block is held once
-            rows = part.new_empty((count, part.shape[1]))
+        part = next(stream)
         rows[filled : filled + len(part)] = part
         filled += len(part)
-        done(len(part))
     return rows
 
 
-def _lock(file: IO[bytes], folder: Path) -> None:
-    """Lock a file for this process; a dead process holds no lock."""
-    if os.name == 'nt':
-        import msvcrt
-
-        def lock() -> None:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore
-    else:
-        import fcntl
-
-        def lock() -> None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
+def _open(store: Store, lock: Any) -> None:
+    """Lock the folder, and go on from the blocks that are whole."""
     try:
-        lock()
-    except OSError as error:
-        file.close()
+        store.folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
         raise BlockingIOError(
-            error.errno,
-            f'Expected to write {str(folder)!r} alone, but another process '
-            'does. Wait for it, or run the ranks of one job by torchrun',
+            f'Expected to write {str(store.folder)!r} alone, but another '
+            'process does. Wait for it, or run the ranks of one job by '
+            'torchrun.'
         ) from error
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f'Could not write to {str(store.folder)!r} ({error.strerror}). '
+            'Name a folder on another disk by --out',
+        ) from error
+    if (store.folder / MANIFEST).is_file():
+        _go_on(store, Store.load(store.folder))
+    for leftover in store.folder.glob('.*.tmp'):
+        leftover.unlink()
+    store.save()
+
+
+def _go_on(store: Store, found: Store) -> None:
+    unlike = differences(store.identity, found.identity)
+    if unlike:
+        raise ValueError(
+            f'Expected {str(store.folder)!r} to hold a store of the same '
+            f'views and teacher, but it has {unlike}. Name another folder by '
+            '--out, or remove this one.'
+        )
+    store.epochs = max(store.epochs, found.epochs)
+    for block in store.blocks:
+        with contextlib.suppress(ValueError):  # it is written anew
+            store.checksums.update(found.check(block))

@@ -17,13 +17,22 @@ __all__ = ['COMMANDS', 'main']
 
 COMMANDS = {
     'train': 'train a model by a config',
+    'distill': 'write a config that distills, from the names of two networks',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
     'compare': 'compare trainings: a table, and a page with charts',
+    'doctor': 'look at a training before it costs time',
     'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
     'demo': 'distill on real images in a few minutes',
 }
+
+# Warnings that a user can't mend: mmengine imports pkg_resources, mmpretrain's
+# configs pin memory.
+OF_THE_STACK = (
+    'pkg_resources is deprecated',
+    "'pin_memory' argument is set as true but no accelerator",
+)
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -33,8 +42,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         arguments: What follows ``mmnkd``; None for this process's own.
 
     Returns:
-        The exit code: 0, 1 after an error that is told in one line, 130
-        after an interrupt.
+        The exit code: the command's own or 0, 1 after an error that is told
+        in one line, 130 after an interrupt.
 
     Raises:
         SystemExit: After ``--help`` or for wrong usage, as argparse does.
@@ -45,9 +54,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     command = importlib.import_module(f'.{name}', __package__)
     try:
         with warnings.catch_warnings():
-            # mmengine imports it.
-            warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
-            command.main(given[1:])
+            for message in OF_THE_STACK:
+                warnings.filterwarnings('ignore', message)
+            code = command.main(given[1:])
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or 'Interrupted.', file=sys.stderr)
         return 130
@@ -55,9 +64,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if not _is_explained(error):
             raise
         text = error.args[0] if isinstance(error, KeyError) else error
-        print(f'mmnkd {name}: {text}', file=sys.stderr)
+        notes = getattr(error, '__notes__', ())  # of Python 3.11
+        print(
+            f'mmnkd {name}: {" ".join([str(text), *notes])}', file=sys.stderr
+        )
         return 1
-    return 0
+    return code or 0
 
 
 def _parser() -> argparse.ArgumentParser:

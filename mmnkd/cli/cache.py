@@ -8,11 +8,12 @@ command goes on; under torchrun the ranks share the work.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import shlex
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
@@ -25,9 +26,10 @@ from mmengine.registry import FUNCTIONS, init_default_scope
 from mmpretrain.registry import MODELS
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     Progress,
-    TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -36,8 +38,8 @@ from ..cache import CachedTeacher, ReplayedDataset, ReplayedSampler
 from ..cache.checks import check_only_logits, check_unmixed, targets
 from ..cache.config import cached_config
 from ..cache.rows import Rows
-from ..cache.store import Manifest, library_versions
-from ..cache.writer import BlockBatches, StoreWriter
+from ..cache.store import Store, library_versions
+from ..cache.writer import batches_of, own, write_blocks, writing
 
 __all__ = ['logits_and_classes', 'main']
 
@@ -59,44 +61,56 @@ def main(arguments: Sequence[str]) -> None:
     epochs = _epochs(config, args)
     dataset = _replayed(config.train_dataloader, args.seed)
     model = _model(config)
-    model.data_preprocessor.to(args.device)
-    several = hasattr(model.teacher, 'teachers')
-    teachers = model.teacher.teachers if several else [model.teacher]
-    live = {
-        number: teacher
-        for number, teacher in enumerate(teachers)
-        if not isinstance(teacher, CachedTeacher)
-    }
-    _check_live(live.values())
+    preprocessor = model.data_preprocessor.to(args.device)
     out = Path(args.out)
-    weights = {
-        number: _store(
-            config.train_dataloader,
-            dataset,
-            model.data_preprocessor,
-            teacher,
-            out / str(number) if several else out,
-            epochs,
-            args.topk,
+    weights = {}
+    for number, (folder, teacher) in _live_teachers(model, out).items():
+        teacher.build(preprocessor)
+        weights[number] = teacher.fingerprint()['weights']
+        answer = partial(logits_and_classes, preprocessor, teacher)
+        loader = config.train_dataloader
+        classes, seconds = _try_batch(loader, dataset, answer)
+        _check_topk(args.topk, classes)
+        views = json.loads(dataset.replay)
+        views.pop('wrap', None)
+        store = Store(
+            folder=folder,
+            teacher=teacher.fingerprint(),
+            views=views,
+            classes=classes,
+            topk=args.topk,
+            epochs=epochs,
+            block_size=Rows(classes, args.topk).block_size,
+            versions=library_versions(),
         )
-        for number, teacher in live.items()
-    }
+        with writing(store) as store:
+            _write(store, loader, dataset, answer, seconds)
     if is_main_process():
         replay = {'seed': args.seed} if args.seed else {}
         if args.wrap:
             replay['epochs'] = epochs
-        is_live = config.train_dataloader.dataset.type != 'ReplayedDataset'
-        text = cached_config(
-            Path(args.config),
-            out,
-            config.model.teacher,
-            weights,
-            command=shlex.join(['mmnkd', 'cache', *arguments]),
-            replay=replay if is_live else None,
-        )
-        (out / 'cached.py').write_text(text, encoding='utf8')
-        print_log(f'Train by: mmnkd train {out / "cached.py"}', 'current')
+        text = cached_config(config, out, weights, replay)
+        command = shlex.join(['mmnkd', 'cache', *arguments])
+        path = out / 'cached.py'
+        path.write_text(f'# Written by: {command}\n{text}', encoding='utf8')
+        print_log(f'Train by: mmnkd train {path}', 'current')
     barrier()
+
+
+def logits_and_classes(
+    preprocessor: nn.Module, teacher: Any, batch: dict
+) -> tuple[Tensor, Optional[Tensor]]:
+    """Return a batch's (N, C) logits and (N,) classes.
+
+    Args:
+        preprocessor: The student's.
+        teacher: A built teacher.
+        batch: What a data loader puts out.
+    """
+    with torch.no_grad():
+        data = preprocessor(batch, True)
+        logits = teacher(data['inputs'])['logits']
+    return logits, targets(data['data_samples'])
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -106,26 +120,20 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         'and write OUT/cached.py, which trains from them. Interrupted, the '
         'same command goes on after the last whole block.',
     )
-    parser.add_argument('config', help='a distilled config')
-    parser.add_argument('--out', required=True, help='folder of the store')
-    parser.add_argument(
-        '--epochs', type=int, help="views of each sample (the training's)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='a distilled config')
+    add('--out', required=True, help='folder of the store')
+    add('--epochs', type=int, help="views of each sample (the training's)")
+    add(
         '--wrap',
         action='store_true',
         help='let a longer training see the views again',
     )
-    parser.add_argument(
-        '--topk', type=int, help='logits to keep of each view (all)'
-    )
-    parser.add_argument('--seed', type=int, default=0, help='of the views (0)')
-    parser.add_argument(
-        '--device', default='cuda' if torch.cuda.is_available() else 'cpu'
-    )
-    parser.add_argument(
-        '--launcher', choices=('none', 'pytorch', 'slurm'), default='none'
-    )
+    add('--topk', type=int, help='logits to keep of each view (all)')
+    add('--seed', type=int, default=0, help='of the views (0)')
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    add('--device', default=device)
+    add('--launcher', choices=('none', 'pytorch', 'slurm'), default='none')
     return parser.parse_args(arguments)
 
 
@@ -163,8 +171,7 @@ def _epochs(config: Config, args: argparse.Namespace) -> int:
 
 def _replayed(loader: Any, seed: int) -> ReplayedDataset:
     """Return the training's data set, with replay; check its sampler."""
-    dataset = loader['dataset']
-    sampler = loader['sampler']
+    dataset, sampler = loader['dataset'], loader['sampler']
     if dataset.get('type') == 'ReplayedDataset':
         dataset = {k: v for k, v in dataset.items() if k != 'type'}
         sampler = sampler.get('sampler', sampler)
@@ -191,141 +198,101 @@ def _model(config: Config) -> Any:
     return model
 
 
-def _check_live(teachers: Collection[Any]) -> None:
-    if not teachers:
+def _live_teachers(model: Any, out: Path) -> dict[int, tuple[Path, Any]]:
+    """Return by number the teachers to store, and where to."""
+    several = getattr(model.teacher, 'teachers', None)
+    live = {
+        number: (out / str(number) if several else out, teacher)
+        for number, teacher in enumerate(several or [model.teacher])
+        if not isinstance(teacher, CachedTeacher)
+    }
+    if not live:
         raise ValueError(
             'Expected a live teacher, but what the config has is stored.'
         )
-    for teacher in teachers:
+    for _, teacher in live.values():
         if teacher.mode != 'eval':
             raise ValueError(
                 "Expected a teacher in mode 'eval', but got "
                 f'{teacher.mode!r}, whose outputs depend on the whole batch.'
             )
+    return live
 
 
-def _store(
-    loader: Any,
-    dataset: ReplayedDataset,
-    preprocessor: nn.Module,
-    teacher: Any,
-    folder: Path,
-    epochs: int,
-    topk: Optional[int],
-) -> str:
-    """Store one teacher's outputs, and return the hash of its weights."""
-    teacher.build(preprocessor)
-    answer = partial(logits_and_classes, preprocessor, teacher)
-    collate = _collate(loader.get('collate_fn', {'type': 'pseudo_collate'}))
-    probe = [(0, k % len(dataset)) for k in range(loader['batch_size'])]
-    batch, seconds_load = _timed(lambda: collate([dataset[v] for v in probe]))
-    logits, _ = answer(batch)
-    _, seconds_run = _timed(lambda: answer(batch)[0].sum().item())
-    views = dict(part.split('=') for part in dataset.replay.split())
-    views.pop('wrap', None)
-    classes = logits.shape[1]
+def _check_topk(topk: Optional[int], classes: int) -> None:
     if topk is not None and not 1 <= topk < classes:
         raise ValueError(
             f'Expected --topk from 1 to {classes - 1}, fewer than the classes,'
             f' but got {topk}. Leave it out to store all.'
         )
-    manifest = Manifest(
-        teacher=teacher.fingerprint(),
-        views=views,
-        classes=classes,
-        topk=topk,
-        epochs=epochs,
-        block_size=Rows(classes, topk).block_size,
-        versions=library_versions(),
-    )
-    with StoreWriter(folder, manifest) as writer:
-        blocks = writer.missing()
-        own = writer.own(blocks)
-        batches = BlockBatches(own, manifest, loader['batch_size'])
-        workers = loader.get('num_workers', 0)
-        seconds = seconds_run + seconds_load
-        if workers:
-            cores = min(workers, os.cpu_count() or 1)
-            seconds = max(seconds_run, seconds_load / cores)
-        _announce(folder, manifest, len(blocks), seconds * len(batches))
-        stream = DataLoader(
-            dataset,
-            batch_sampler=batches,
-            num_workers=workers,
-            collate_fn=collate,
-            pin_memory=loader.get('pin_memory', False),
-        )
-
-        def rows(batch: dict) -> Tensor:
-            return manifest.rows.pack(*answer(batch))
-
-        start = time.perf_counter()
-        with _progress() as progress:
-            total = sum(len(manifest.indices(block)) for block in own)
-            bar = progress.add_task('', total=total, rate=0.0, size=0.0)
-            (task,) = progress.tasks
-
-            def done(count: int) -> None:
-                progress.advance(bar, count)
-                rate = task.completed / (time.perf_counter() - start)
-                size = task.completed * manifest.rows.bytes / 1e6
-                progress.update(bar, rate=rate, size=size)
-
-            writer.write(blocks, stream, rows, done)
-    return manifest.teacher['weights']
 
 
-def logits_and_classes(
-    preprocessor: nn.Module, teacher: Any, batch: dict
-) -> tuple[Tensor, Optional[Tensor]]:
-    """Return a batch's (N, C) logits and (N,) classes.
-
-    Args:
-        preprocessor: The student's.
-        teacher: A built teacher.
-        batch: What a data loader puts out.
-    """
-    with torch.no_grad():
-        data = preprocessor(batch, True)
-        logits = teacher(data['inputs'])['logits']
-    return logits, targets(data['data_samples'])
+def _collate(loader: Any) -> Callable[[list], Any]:
+    options = dict(loader.get('collate_fn', {'type': 'pseudo_collate'}))
+    return partial(FUNCTIONS.get(options.pop('type')), **options)
 
 
-def _collate(config: Any) -> Callable[[list], Any]:
-    arguments = dict(config)
-    return partial(FUNCTIONS.get(arguments.pop('type')), **arguments)
-
-
-def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
+def _try_batch(
+    loader: Any, dataset: ReplayedDataset, answer: Callable
+) -> tuple[int, float]:
+    """Return the count of classes, and about the seconds of a batch."""
+    size, workers = loader['batch_size'], loader.get('num_workers', 0)
     start = time.perf_counter()
-    result = call()
-    return result, time.perf_counter() - start
+    views = [dataset[0, k % len(dataset)] for k in range(size)]
+    batch = _collate(loader)(views)
+    loading = time.perf_counter() - start
+    answer(batch)  # a first batch takes longer
+    start = time.perf_counter()
+    logits, _ = answer(batch)
+    logits.sum().item()  # waits for a GPU
+    running = time.perf_counter() - start
+    if not workers:
+        return logits.shape[1], loading + running
+    cores = min(workers, os.cpu_count() or 1)
+    return logits.shape[1], max(loading / cores, running)
 
 
-def _announce(
-    folder: Path, manifest: Manifest, missing: int, seconds: float
+def _write(
+    store: Store,
+    loader: Any,
+    dataset: ReplayedDataset,
+    answer: Callable,
+    seconds: float,
 ) -> None:
-    """Say what will be written, and about how long that takes."""
-    views = manifest.epochs * manifest.count
-    total = manifest.epochs * manifest.blocks_an_epoch
-    kept = manifest.topk or manifest.classes
+    """Write what a store lacks; `seconds` is what a batch takes."""
+    size = loader['batch_size']
+    blocks = own(store.missing)
+    views = sum(len(store.views_of(block)[1]) for block in blocks)
+    whole = store.epochs * store.count
     print_log(
-        f'{folder}: {manifest.epochs} epochs of {manifest.count} views, '
-        f'{kept} of {manifest.classes} logits each, '
-        f'{manifest.rows.bytes} bytes a view, '
-        f'{views * manifest.rows.bytes / 1e6:.1f} MB in all. '
-        f'{total - missing} of {total} blocks are there; the rest takes about '
-        f'{math.ceil(seconds)} s on {get_world_size()} rank(s).',
+        f'{store.folder}: {store.epochs} epochs of {store.count} views, '
+        f'{store.topk or store.classes} of {store.classes} logits each, '
+        f'{store.rows.bytes} bytes a view, '
+        f'{whole * store.rows.bytes / 1e6:.1f} MB in all. '
+        f'{len(store.checksums)} of {len(store.blocks)} blocks are there; '
+        f'the rest takes about {math.ceil(views / size * seconds)} s on '
+        f'{get_world_size()} rank(s).',
         'current',
     )
-
-
-def _progress() -> Progress:
-    return Progress(
+    stream = DataLoader(
+        dataset,
+        batch_sampler=batches_of(store, blocks, size),
+        num_workers=loader.get('num_workers', 0),
+        collate_fn=_collate(loader),
+        pin_memory=loader.get('pin_memory', False),
+    )
+    with Progress(
         BarColumn(),
-        TextColumn('{task.completed:.0f}/{task.total:.0f} views'),
-        TextColumn('{task.fields[rate]:.0f} views/s'),
-        TextColumn('{task.fields[size]:.1f} MB'),
+        DownloadColumn(),
+        TransferSpeedColumn(),
         TimeRemainingColumn(),
         disable=not is_main_process(),
-    )
+    ) as progress:
+        bar = progress.add_task('', total=views * store.rows.bytes)
+
+        def rows(batch: dict) -> Tensor:
+            packed = store.rows.pack(*answer(batch))
+            progress.advance(bar, packed.nbytes)
+            return packed
+
+        write_blocks(store, stream, rows)

@@ -19,6 +19,8 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from .quiet import QuietRunner
+
 __all__ = ['build_runner', 'read_arguments']
 
 
@@ -65,6 +67,8 @@ def read_arguments(
 def build_runner(config: Config) -> Runner:
     """Build the Runner, on a machine without a GPU too.
 
+    Its start is quiet, unless the config asks for a class by `runner_type`.
+
     Args:
         config: With ``launcher`` and all other arguments merged.
 
@@ -75,7 +79,7 @@ def build_runner(config: Config) -> Runner:
         _prepare_for_cpu(config)
     if 'runner_type' in config:
         return RUNNERS.build(config)
-    return Runner.from_cfg(config)
+    return QuietRunner.from_cfg(config)
 
 
 def _prepare_for_cpu(config: Config) -> None:

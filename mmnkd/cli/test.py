@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import mmengine
 from mmengine.evaluator import DumpResults
 
+from .files import read_safely
 from .launch import build_runner, read_arguments
+from .resume import LoadedHook
 
 __all__ = ['main']
 
@@ -25,6 +27,7 @@ def main(arguments: Sequence[str]) -> None:
         ValueError: ``--out-item`` is given without ``--out``.
         Exception: What a Runner raises.
     """
+    read_safely()
     config, args = read_arguments('test', arguments)
     if args.out_item is not None and args.out is None:
         raise ValueError(
@@ -32,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
             f'for the {args.out_item}.'
         )
     runner = build_runner(config)
+    runner.register_hook(LoadedHook('test', args.checkpoint))
     if args.out and args.out_item != 'metrics':
         dump = DumpResults(out_file_path=args.out)
         runner.test_evaluator.metrics.append(dump)

@@ -15,10 +15,8 @@ __all__ = ['TFNKDLoss']
 class TFNKDLoss(DistillLoss):
     """Distill a student from itself: teacher-free NKD (tf-NKD).
 
-    See :func:`mmnkd.functional.tf_nkd_loss` for the equation.
-
-    Args:
-        **kwargs: See :class:`DistillLoss`; there are no others.
+    See :func:`mmnkd.functional.tf_nkd_loss` for the equation. The arguments
+    are those of :class:`DistillLoss`; there are no others.
     """
 
     teacher_taps = None

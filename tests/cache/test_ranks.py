@@ -4,10 +4,10 @@ import multiprocessing
 
 import pytest
 import torch.distributed
-from test_store import contents, manifest, rows_of, write
+from test_store import contents, planned, rows_of, write
 
-from mmnkd.cache.store import Manifest
-from mmnkd.cache.writer import BlockBatches, StoreWriter
+from mmnkd.cache.store import Store
+from mmnkd.cache.writer import batches_of, own, write_blocks, writing
 
 
 def _write_as_rank(rank, meeting, folder, fails):
@@ -15,28 +15,21 @@ def _write_as_rank(rank, meeting, folder, fails):
         'gloo', init_method=f'file://{meeting}', rank=rank, world_size=2
     )
 
-    def answer(batch):
-        return rows_of(batch)
-
     if fails and rank == 1:
-
-        def full(*args):
-            raise OSError(28, 'No space left on device')
-
-        import mmnkd.cache.writer as module
-
-        module.write_block = full
+        Store.write = _full_disk
     try:
-        with StoreWriter(folder, manifest(epochs=3)) as writer:
-            blocks = writer.missing()
-            own = writer.own(blocks)
-            assert len(own) in (4, 5)
-            batches = BlockBatches(own, writer.manifest, 3)
-            writer.write(blocks, batches, answer, lambda count: None)
+        with writing(planned(folder, epochs=3)) as store:
+            blocks = own(store.missing)
+            assert len(blocks) in (4, 5)
+            write_blocks(store, batches_of(store, blocks, 3), rows_of)
     except OSError:
         assert fails  # every rank hears of it
     else:
         assert not fails
+
+
+def _full_disk(*args):
+    raise OSError(28, 'No space left on device')
 
 
 def run_ranks(folder, meeting, fails=False):
@@ -61,11 +54,11 @@ def test_two_ranks_write_what_one_writes(tmp_path):
     assert (
         contents(tmp_path / 'two').keys() == contents(tmp_path / 'one').keys()
     )
-    one, two = (Manifest.load(tmp_path / name) for name in ('one', 'two'))
-    assert one.blocks == two.blocks
+    one, two = (Store.load(tmp_path / name) for name in ('one', 'two'))
+    assert one.checksums == two.checksums
 
 
 def test_an_error_of_one_rank_stops_all(tmp_path):
     folder = tmp_path / 'store'
     assert run_ranks(folder, tmp_path / 'meeting', fails=True) == [0, 0]
-    assert len(Manifest.load(folder).blocks) == 1
+    assert len(Store.load(folder).checksums) == 1

@@ -10,7 +10,7 @@ from tiny import build, resnet
 from views import CROP, cache, live_model, train, write_config
 
 from mmnkd.cache import CachedTeacher
-from mmnkd.cache.store import Manifest
+from mmnkd.cache.store import Store
 
 MIXUP = {'augments': {'type': 'Mixup', 'alpha': 0.2}}
 FEATURES = {
@@ -115,10 +115,10 @@ def test_a_store_that_is_not_whole_or_broken_is_refused(tmp_path):
     folder = cache(tmp_path).parent
     path = folder / 'manifest.json'
     content = json.loads(path.read_text())
-    (last,) = list(content['blocks'])[-1:]
-    short = {k: v for k, v in content['blocks'].items() if k != last}
-    path.write_text(json.dumps({**content, 'blocks': short}))
-    with pytest.raises(ValueError, match='has 1 of 2 blocks. Run the same'):
+    (last,) = list(content['checksums'])[-1:]
+    short = {k: v for k, v in content['checksums'].items() if k != last}
+    path.write_text(json.dumps({**content, 'checksums': short}))
+    with pytest.raises(ValueError, match='1 of 2 blocks are missing. Run'):
         CachedTeacher(folder).build(torch.nn.Identity())
     path.write_text(json.dumps(content))
     block = folder / last
@@ -132,7 +132,7 @@ def test_other_versions_are_told(dense, monkeypatch, log_text):
         'mmnkd.cache.reader.library_versions', lambda: {'numpy': '0.1'}
     )
     CachedTeacher(dense.parent).build(torch.nn.Identity())
-    assert 'now 0.1. Views are the same only if' in log_text()
+    assert 'numpy 0.1 instead of' in log_text()
 
 
 def test_arguments_of_a_cached_teacher_are_checked():
@@ -191,7 +191,7 @@ def test_the_command_says_sizes_and_times_beforehand(tmp_path, log_text):
     assert '--topk 3' in config.read_text()
     cache(tmp_path, '--topk', '3')
     assert '2 of 2 blocks are there' in log_text()
-    assert Manifest.load(tmp_path / 'store').topk == 3
+    assert Store.load(tmp_path / 'store').topk == 3
 
 
 def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
@@ -208,7 +208,7 @@ def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
     train(path, tmp_path / 'live')
     cached = cache(tmp_path, config=path)
     assert 'train_dataloader' not in cached.read_text()
-    assert Manifest.load(cached.parent).views['seed'] == '3'
+    assert Store.load(cached.parent).views['seed'] == '3'
     train(cached, tmp_path / 'cached')
     with pytest.raises(ValueError, match='what the config has is stored'):
         cache(tmp_path, config=cached)

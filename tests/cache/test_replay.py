@@ -1,3 +1,4 @@
+import json
 import pickle
 import random
 
@@ -132,7 +133,7 @@ def test_seeds_and_epochs_draw_other_views_and_epochs_can_wrap_round():
     sample = wrapped[2, 5]['data_samples']
     assert sample.view == (0, 5)
     assert torch.equal(wrapped[2, 5]['inputs'], base[0, 5]['inputs'])
-    assert 'wrap=2' in sample.replay
+    assert json.loads(sample.replay)['wrap'] == 2
 
 
 def test_the_generators_go_on_as_if_nothing_had_been_drawn():
@@ -161,13 +162,11 @@ def test_a_replayed_data_set_can_be_pickled_and_has_the_classes(expected):
     dataset = pickle.loads(pickle.dumps(replayed()))
     assert torch.equal(dataset[1, 2]['inputs'], expected[1, 2])
     assert dataset.metainfo['classes'][3] == '3'
-    assert dataset.get_cat_ids(4) == [dataset.get_data_info(4)['gt_label']]
 
 
 def test_the_text_of_a_sample_tells_data_pipeline_and_seed():
     def parts(*transforms, **options):
-        text = replayed(*transforms, **options).replay
-        return dict(part.split('=') for part in text.split())
+        return json.loads(replayed(*transforms, **options).replay)
 
     base = parts()
     assert base['count'] == '21'
@@ -223,7 +222,7 @@ def test_a_generator_of_a_transform_is_seeded_or_refused():
         'times': 2,
         'dataset': digits({'type': 'OwnGenerator'}),
     }
-    with pytest.raises(ValueError, match='can not be replayed'):
+    with pytest.raises(ValueError, match='OwnGenerator has a Generator'):
         ReplayedDataset(repeated)
 
 

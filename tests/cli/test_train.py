@@ -73,6 +73,21 @@ def test_train_has_the_options_of_mmpretrain(tmp_path):
     assert config.train_dataloader.batch_size == 32
 
 
+def test_the_start_fits_a_screen_and_the_log_file_has_it_all(tmp_path):
+    options = ['--cfg-options', *SHORT, RANDOM_TEACHER]
+    output = train(NKD, '--work-dir', tmp_path, *options)
+    start, _, _ = output.partition('Epoch(train)')
+    assert len(start.splitlines()) <= 20
+    assert 'Teacher: channels_last is on' in start
+    (log,) = tmp_path.glob('*/*.log')
+    assert f'Config, hooks and environment are in {log}' in start
+    logged = log.read_text()
+    for text in ('System environment:', 'Config:', 'Hooks will be executed'):
+        assert text in logged
+        assert text not in output
+    assert 'Epoch(train) [3]' in logged
+
+
 def refused(capsys, monkeypatch, *arguments):
     """Run a command that fails; return the last line that it prints."""
     monkeypatch.chdir(ROOT)
@@ -105,7 +120,9 @@ def test_train_tells_an_error_of_the_config_in_one_line(
     options, message, capsys, monkeypatch, tmp_path
 ):
     name = f'experiment_name={tmp_path.name}'  # mmengine keeps them apart
+    untrained = 'model.teacher.checkpoint=None'
     command = ['train', NKD, '--work-dir', tmp_path, '--cfg-options', name]
+    command.append(untrained)
     assert message in refused(capsys, monkeypatch, *command, *options)
 
 
@@ -124,7 +141,7 @@ def test_a_config_that_can_not_be_read_is_told_in_one_line(
 def test_test_tells_what_is_missing(capsys, monkeypatch, tmp_path):
     command = ['test', BASELINE, tmp_path / 'no.pth', '--work-dir', tmp_path]
     line = refused(capsys, monkeypatch, *command)
-    assert f'{tmp_path / "no.pth"} can not be found' in line
+    assert f"there is none at '{tmp_path / 'no.pth'}'" in line
     line = refused(capsys, monkeypatch, *command, '--out-item', 'metrics')
     assert 'Expected --out FILE with --out-item' in line
 

@@ -1,0 +1,123 @@
+"""How ``mmnkd train`` and ``mmnkd test`` read and write checkpoints."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar, Union
+
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.runner import (
+    CheckpointLoader,
+    get_deprecated_model_names,
+    get_external_models,
+    get_torchvision_models,
+)
+
+from ..checkpoint import read_checkpoint
+
+__all__ = ['WholeFiles', 'read_safely', 'write_whole']
+
+
+def write_whole() -> None:
+    """Let this process write local files by :class:`WholeFiles`."""
+    register_backend('local', WholeFiles, force=True, prefixes='')
+
+
+def read_safely() -> None:
+    """Let this process read checkpoints by mmnkd's loader alone.
+
+    The stacks' own loaders run what code a file holds: OneDL's always where
+    torch's safe loader refuses a file, OpenMMLab's where it has a URL.
+    """
+    loaders = {
+        load_from_mmnkd: ('', 'http://', 'https://'),
+        load_from_torchvision: ('modelzoo://', 'torchvision://'),
+        load_from_openmmlab: ('open-mmlab://', 'openmmlab://'),
+        load_from_nowhere: (
+            'mmcls://',
+            'pavi://',
+            r'(\S+\:)?s3://',
+            r'(\S+\:)?petrel://',
+        ),
+    }
+    for loader, prefixes in loaders.items():
+        CheckpointLoader.register_scheme(prefixes, loader, force=True)
+
+
+class WholeFiles(LocalBackend):
+    """Write a file under a temporary name; remove checkpoints afterwards.
+
+    mmengine writes in place, and removes the oldest checkpoint before it
+    writes the newest: who is killed in between may be left with none.
+    """
+
+    _outdated: ClassVar[set[Path]] = set()
+
+    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+        """Write bytes: all of them, or the file stays as it was."""
+        path = Path(filepath)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f'.{path.name}.part')
+        try:
+            with open(part, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+        self._outdated.discard(path)
+        while self._outdated:
+            self._outdated.pop().unlink(missing_ok=True)
+
+    def remove(self, filepath: Union[str, Path]) -> None:
+        """Remove a file; a checkpoint, once the next file is written."""
+        if Path(filepath).suffix != '.pth':
+            super().remove(filepath)
+            return
+        self._outdated.add(Path(filepath))
+
+
+def load_from_mmnkd(filename: str, map_location: Any = None) -> Any:
+    """Read a file or a URL."""
+    content = read_checkpoint(filename, map_location)
+    if not isinstance(content, dict):
+        raise ValueError(
+            f'Expected {filename!r} to hold weights by name, but got '
+            f'{type(content).__name__}. Is it a checkpoint?'
+        )
+    return content
+
+
+def load_from_torchvision(filename: str, map_location: Any = None) -> Any:
+    """Read torchvision's weights."""
+    name = filename.split('://')[1]
+    return load_from_mmnkd(get_torchvision_models()[name], map_location)
+
+
+def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
+    """Read weights that mmengine knows by name."""
+    name = filename.split('://')[1]
+    name = get_deprecated_model_names().get(name, name)
+    return load_from_mmnkd(get_external_models()[name], map_location)
+
+
+def load_from_nowhere(filename: str, map_location: Any = None) -> Any:
+    """Refuse what only the stack's own loader reads."""
+    raise ValueError(
+        'Expected a checkpoint that can be read without running code, but '
+        f'got {filename!r}. Fetch the file, and give its path.'
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name last through a loss of power (not on Windows)."""
+    if os.name != 'posix':
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

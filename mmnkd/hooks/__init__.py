@@ -1,0 +1,5 @@
+"""Hooks for mmengine's Runner."""
+
+from .generators import GeneratorsHook
+
+__all__ = ['GeneratorsHook']

@@ -1,0 +1,83 @@
+"""Checkpoints are written whole, and read by mmnkd's own loader."""
+
+import errno
+import os
+
+import pytest
+import torch
+from mmengine.runner import CheckpointLoader
+
+from mmnkd.cli import files
+from mmnkd.cli.files import WholeFiles, read_safely
+
+
+@pytest.fixture
+def own_loader(monkeypatch):
+    schemes = dict(CheckpointLoader._schemes)
+    monkeypatch.setattr(CheckpointLoader, '_schemes', schemes)
+    read_safely()
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / 'new' / 'a.pth'
+    WholeFiles().put(b'old', path)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, 'fsync', full)
+        with pytest.raises(OSError, match='No space left'):
+            WholeFiles().put(b'new', path)
+    assert path.read_bytes() == b'old'
+    WholeFiles().put(b'new', path)
+    assert [p.name for p in path.parent.iterdir()] == ['a.pth']
+    assert path.read_bytes() == b'new'
+
+
+def test_a_checkpoint_is_removed_after_the_next_is_written(tmp_path):
+    old, new, other = (tmp_path / name for name in ('a.pth', 'b.pth', 'c.txt'))
+    for path in (old, other):
+        path.touch()
+    WholeFiles().remove(other)
+    WholeFiles().remove(old)
+    assert old.exists()
+    assert not other.exists()
+    WholeFiles().put(b'new', new)
+    assert not old.exists()
+    assert new.exists()
+    WholeFiles().remove(new)
+    WholeFiles().put(b'newer', new)
+    assert new.read_bytes() == b'newer'
+
+
+def test_every_scheme_is_read_safely_or_refused(own_loader, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        files, 'read_checkpoint', lambda name, where: read.append(name) or {}
+    )
+    for name in (
+        'a.pth',
+        'http://x/a.pth',
+        'https://x/a.pth',
+        'torchvision://resnet18',
+        'modelzoo://resnet18',
+        'open-mmlab://resnet50_caffe',
+        'openmmlab://resnet50_caffe',
+    ):
+        assert CheckpointLoader.load_checkpoint(name) == {}
+    assert len(read) == 7
+    assert read[3] == read[4]
+    assert all(name.startswith('http') for name in read[1:])
+    for name in ('mmcls://a', 'pavi://a', 's3://a', 'c:petrel://a'):
+        with pytest.raises(ValueError, match='without running code'):
+            CheckpointLoader.load_checkpoint(name)
+    assert {
+        loader.__module__ for loader in CheckpointLoader._schemes.values()
+    } == {'mmnkd.cli.files'}
+
+
+def test_a_file_without_names_is_an_error(own_loader, tmp_path):
+    torch.save(torch.ones(3), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match='weights by name, but got Tensor'):
+        CheckpointLoader.load_checkpoint(str(tmp_path / 'x.pth'))

@@ -1,0 +1,133 @@
+"""A resumed training equals one that was not interrupted, bit for bit."""
+
+import random
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from mmengine.hooks import Hook
+
+from mmnkd.hooks import GeneratorsHook
+
+CROP = [{'type': 'RandomCrop', 'crop_size': 8, 'padding': 1}]
+MGD = {
+    'mgd': {
+        'type': 'MGDLoss',
+        'student_taps': 'backbone.layer2',
+        'teacher_taps': 'backbone.layer2',
+        'mask_ratio': 0.5,
+        'weight_schedule': {'type': 'LinearLR', 'start_factor': 0.5, 'end': 3},
+    }
+}
+
+
+class Draws(Hook):
+    """A validation that draws, as some metrics do."""
+
+    def after_val_iter(self, runner, *args, **kwargs):
+        torch.rand(1), np.random.rand(), random.random()
+
+
+def training(work_dir, transforms, by_epoch, **keys):
+    loader = {
+        'batch_size': 16,
+        'num_workers': 0,
+        'dataset': {
+            'type': 'Digits',
+            'split': 'train',
+            'indices': 64,
+            'pipeline': [*transforms, {'type': 'PackInputs'}],
+            'serialize_data': False,
+        },
+        'sampler': {
+            'type': 'DefaultSampler' if by_epoch else 'InfiniteSampler'
+        },
+    }
+    length = {'max_epochs': 4} if by_epoch else {'max_iters': 12}
+    hook = {'type': 'CheckpointHook', 'interval': 1 if by_epoch else 4}
+    run = tiny.runner(
+        tiny.distilled(losses=MGD),
+        work_dir,
+        train_dataloader=loader,
+        train_cfg={
+            'by_epoch': by_epoch,
+            'val_interval': 1 if by_epoch else 4,
+            **length,
+        },
+        val_cfg={},
+        custom_hooks=[
+            {'type': 'EMAHook', 'momentum': 0.1},
+            {'type': 'GeneratorsHook'},
+        ],
+        default_hooks={'checkpoint': {**hook, 'by_epoch': by_epoch}},
+        param_scheduler={'type': 'CosineAnnealingLR', 'by_epoch': by_epoch},
+        **keys,
+    )
+    run.register_hook(Draws())
+    return run
+
+
+def assert_same_training(path, other):
+    """Compare all that decides how a training goes on, bit by bit."""
+    a, b = tiny.saved(path), tiny.saved(other)
+    for part in (
+        'state_dict',
+        'ema_state_dict',
+        'optimizer',
+        'param_schedulers',
+        'generators',
+    ):
+        assert_equal(a[part], b[part])
+
+
+def assert_equal(a, b):
+    """Compare nested tensors and plain values exactly."""
+    if torch.is_tensor(a):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert list(a) == list(b)
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b)
+        for pair in zip(a, b):
+            assert_equal(*pair)
+    else:
+        assert a == b
+
+
+@pytest.mark.parametrize(
+    ('by_epoch', 'transforms', 'middle', 'last'),
+    [
+        (True, CROP, 'epoch_2.pth', 'epoch_4.pth'),
+        (False, [], 'iter_4.pth', 'iter_12.pth'),
+    ],
+    ids=['by epoch', 'by iteration'],
+)
+def test_a_resumed_training_ends_with_the_same_bits(
+    by_epoch, transforms, middle, last, tmp_path
+):
+    whole, rest = tmp_path / 'whole', tmp_path / 'rest'
+    training(whole, transforms, by_epoch).train()
+    torch.rand(3), np.random.rand(3), random.random()
+    training(
+        rest, transforms, by_epoch, load_from=str(whole / middle), resume=True
+    ).train()
+    assert not (rest / middle).exists()
+    assert_same_training(rest / last, whole / last)
+
+
+def test_weights_alone_start_a_training_with_its_own_numbers(tmp_path):
+    training(tmp_path / 'a', [], True).train()
+    start = {'load_from': str(tmp_path / 'a' / 'epoch_4.pth')}
+    training(tmp_path / 'b', [], True, **start).train()
+    a, b = (tiny.saved(tmp_path / name / 'epoch_1.pth') for name in 'ab')
+    assert_equal(a['generators'], b['generators'])
+
+
+def test_generators_are_plain_data(tmp_path):
+    checkpoint = {}
+    GeneratorsHook().before_save_checkpoint(None, checkpoint)
+    torch.save(checkpoint, tmp_path / 'x.pth')
+    torch.load(tmp_path / 'x.pth', weights_only=True)
