@@ -132,7 +132,7 @@ class Story:
         result = subprocess.run(
             ['bash', '-euo', 'pipefail', '-c', text],
             cwd=self.folder,
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -164,7 +164,8 @@ def _new_side(diff: str) -> str:
     return '\n'.join(line[1:] for line in lines if line[:1] != '-') + '\n'
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return what a command of the docs runs in."""
     return {
         **os.environ,
         'COLUMNS': '100',
