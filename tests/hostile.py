@@ -217,9 +217,13 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def unpickle(path):
-    """Read a file as a careless loader does."""
+def pickle_in(path):
     with zipfile.ZipFile(path) as archive:
         (inside,) = (n for n in archive.namelist() if n.endswith('data.pkl'))
-        with contextlib.suppress(Exception):
-            pickle.loads(archive.read(inside))
+        return archive.read(inside)
+
+
+def unpickle(path):
+    """Read a file as a careless loader does."""
+    with contextlib.suppress(Exception):
+        pickle.loads(pickle_in(path))
