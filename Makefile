@@ -1,13 +1,13 @@
-# make setup | demo | test | test-faults | lint | format | docs | docs-serve; each
-# makes the virtual environment first where it is missing. STACK=onedl takes
-# OneDL's stack, in .venv-onedl.
+# make setup | demo | test | test-docs | test-faults | lint | format | docs |
+# docs-serve; each makes the virtual environment first where it is missing.
+# STACK=onedl takes OneDL's stack, in .venv-onedl.
 PYTHON ?= python3
 STACK ?= openmmlab
 VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test test-faults lint format docs docs-serve
+.PHONY: setup demo test test-docs test-faults lint format docs docs-serve
 
 setup: $(READY)
 
@@ -24,7 +24,10 @@ demo: $(READY)
 	$(BIN)/mmnkd demo
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile -m 'not slow and not docs'
+
+test-docs: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pages -m 'docs and not slow'
 
 # Kills, hostile files, fuzzing, leaks: an hour or two, with figures.
 test-faults: $(READY)

@@ -12,7 +12,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -141,6 +141,22 @@ def weights_in(content: Any, source: str) -> dict[str, Tensor]:
         for name, value in weights.items()
         if not name.startswith('distill_losses.')
     }
+
+
+def classes_in(content: Any) -> Optional[list[str]]:
+    """Return the names of the classes that a checkpoint's model knows.
+
+    mmengine saves them, and mmcls of old did; None where a file tells none.
+    """
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    if not isinstance(meta, Mapping):
+        return None
+    of_data = meta.get('dataset_meta')
+    of_data = of_data if isinstance(of_data, Mapping) else {}
+    classes = of_data.get('classes') or meta.get('CLASSES')
+    if not isinstance(classes, (list, tuple)):
+        return None
+    return [*map(str, classes)]
 
 
 def check_file(kind: str, name: str) -> None:

@@ -25,6 +25,7 @@ FOLDERS = (
     'heads',
     'hooks',
     'losses',
+    'metrics',
 )
 INSTALL = 'pip install "mmnkd[openmmlab]"'
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,14 +238,15 @@ def test_config_does_one_training_step(path):
 
 
 def test_page_is_what_the_committed_results_say(tmp_path):
-    folder = tmp_path / 'results'
-    folder.mkdir()
+    folder = tmp_path / 'docs' / 'results'
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / 'README.md', tmp_path)
     for path in RESULTS:
         (folder / path.name).write_bytes(path.read_bytes())
     write_report(ROOT, folder)
     docs = ROOT / 'docs'
-    written = (tmp_path / 'results.md').read_text()
-    assert written == (docs / 'results.md').read_text()
+    for name in ('README.md', 'docs/results.md'):
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text()
     figures = sorted(path.name for path in folder.glob('*.svg'))
     assert figures == sorted(p.name for p in docs.glob('results/*.svg'))
     for name in figures:
@@ -278,7 +280,7 @@ def test_differences_are_paired_by_seed():
         for method, values in (('baseline', baseline), ('NKD', nkd))
         for seed, value in enumerate(values)
     ]
-    middle, half, n = difference(lines[::-1], 'NKD')
+    middle, half, n, _ = difference(lines[::-1], 'NKD')
     low, high = ttest_rel(nkd, baseline).confidence_interval(0.95)
     assert n == 4
     assert middle - half == pytest.approx(low)

@@ -1,12 +1,17 @@
 """Write docs/results.md and its figures from the lines of docs/results/."""
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
 import yaml
+
+from mmnkd.compare.statistics import (
+    Difference,
+    paired_difference,
+    spread,
+)
 
 HEAD = """\
 # Results
@@ -25,6 +30,11 @@ without a correction for the number of methods.
 """
 
 
+HEADLINE = 'fashion_mnist'
+MARKS = '<!-- results -->', '<!-- /results -->'
+MORE = """\
+[docs/results.md](docs/results.md) has every run, the figures, and photographs
+with an ImageNet teacher."""
 KEYS = ('method', 'student', 'seed')
 
 
@@ -57,6 +67,46 @@ def write_report(root: Path, results: Path) -> None:
         sections.append(section(file.stem, plan, lines, students))
     page = '\n'.join([HEAD, *sections])
     results.with_suffix('.md').write_text(page, encoding='utf8')
+    write_headline(root, results)
+
+
+def write_headline(root: Path, results: Path) -> None:
+    """Put the table of HEADLINE into README, between its two marks."""
+    plan = yaml.safe_load(
+        (root / 'tools' / 'plans' / f'{HEADLINE}.yml').read_text('utf8')
+    )
+    lines = read_results(results / f'{HEADLINE}.jsonl')
+    students = [r for r in lines if r['method'] in plan['methods']]
+    if not by_seed(students, 'baseline'):
+        return
+    text = headline(plan, lines, students)
+    readme = results.parents[1] / 'README.md'
+    before, rest = readme.read_text('utf8').split(MARKS[0])
+    _, after = rest.split(MARKS[1])
+    whole = f'{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}'
+    readme.write_text(whole, encoding='utf8')
+
+
+def headline(plan: dict, lines: list[dict], students: list[dict]) -> str:
+    rows = ['| method | top-1 (%) | minus baseline [95 %] |', '|---|---|---|']
+    for method in plan['methods']:
+        top1 = list(by_seed(students, method).values())
+        if len(top1) > 1:
+            against = baseline_of(plan, method)
+            gain, _ = difference_cells(students, method, against)
+            rows.append(f'| {method} | {spread(top1)} | {gain} |')
+    teachers = [
+        f'{r["student"]}, {r["top1"][-1]:.2f} %'
+        for r in lines
+        if r['method'] == 'teacher'
+    ]
+    about = (
+        f'{plan["data"]}: student {plan["student"]}, teacher '
+        f'{"; ".join(teachers)}; mean ± std (seeds), difference paired by '
+        'seed. Published values of each loss, nothing tuned.'
+    )
+    table = '\n'.join(rows)
+    return f'{about}\n\n{table}\n\n{MORE}'
 
 
 def section(
@@ -122,12 +172,6 @@ def baseline_of(plan: dict, method: str) -> str:
     return plan['methods'][method].get('against', 'baseline')
 
 
-def spread(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f'{mean(values):.2f} (1)'
-    return f'{mean(values):.2f} ± {stdev(values):.2f} ({len(values)})'
-
-
 def by_seed(students: list[dict], method: str) -> dict[int, float]:
     return {
         r['seed']: r['top1'][-1] for r in students if r['method'] == method
@@ -136,17 +180,10 @@ def by_seed(students: list[dict], method: str) -> dict[int, float]:
 
 def difference(
     students: list[dict], method: str, against: str = 'baseline'
-) -> tuple[float, float, int]:
-    """Return the mean paired difference, its half-width and the pairs."""
-    from scipy.stats import t
-
-    ours, theirs = by_seed(students, method), by_seed(students, against)
-    gains = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    n = len(gains)
-    if n < 2:
-        return (gains[0] if gains else math.nan), math.nan, n
-    half = t.ppf(0.975, n - 1) * stdev(gains) / math.sqrt(n)
-    return mean(gains), float(half), n
+) -> Difference:
+    return paired_difference(
+        by_seed(students, method), by_seed(students, against)
+    )
 
 
 def difference_cells(
@@ -154,14 +191,8 @@ def difference_cells(
 ) -> list[str]:
     if method == against:
         return ['', '']
-    middle, half, n = difference(students, method, against)
-    if n == 0:
-        return ['', '']
-    if n == 1:
-        return [f'{middle:+.2f} (1)', 'open']
-    low, high = middle - half, middle + half
-    verdict = 'better' if low > 0 else 'worse' if high < 0 else 'open'
-    return [f'{middle:+.2f} [{low:+.2f}, {high:+.2f}] ({n})', verdict]
+    gain = difference(students, method, against)
+    return [str(gain), gain.verdict or '']
 
 
 def origin(lines: list[dict]) -> str:
@@ -209,7 +240,7 @@ def draw(plan: dict, students: list[dict], path: Path) -> None:
                 alpha=0.15,
             )
             against = baseline_of(plan, method)
-            gain, half, n = difference(students, method, against)
+            gain, half, n, _ = difference(students, method, against)
             if method != against and n:
                 width = half if n > 1 else 0
                 gains.errorbar(

@@ -18,6 +18,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModel, PretrainedInit
 from torch import Tensor, nn
 
+from ..diagnosis.first_step import FirstStep
 from ..functional.checks import check_not_negative
 from ..losses.schedule import Schedule, WeightSchedule
 from ..registry import nearest_argument
@@ -51,6 +52,8 @@ class DistillationMixin(BaseModel):
             scheduler or a list of them, written as in ``param_scheduler``.
         logits_tap: The sub-module that puts out the student's logits; None
             for the class's own choice.
+        ignore_findings: Names of what the first training step finds, and
+            goes on (``['class-order']``), see :mod:`mmnkd.diagnosis`.
         **kwargs: For the classifier.
 
     Raises:
@@ -69,6 +72,7 @@ class DistillationMixin(BaseModel):
         student_loss_weight: float = 1.0,
         student_loss_schedule: Schedule = None,
         logits_tap: Optional[str] = None,
+        ignore_findings: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         try:
@@ -82,6 +86,7 @@ class DistillationMixin(BaseModel):
         self.logits_tap = logits_tap or self.logits_tap
         self.distill_losses = LossDict(distill_losses or {})
         self.teacher = None if teacher is None else _teacher(teacher)
+        self.first_step = FirstStep(ignore_findings)
         self._student_modules = self._find_taps()
         self._measure()
 
@@ -111,8 +116,17 @@ class DistillationMixin(BaseModel):
 
         Returns:
             Losses, and what else the student's head logs, by name.
+
+        Raises:
+            ValueError: The first training step found an error, see
+                :class:`FirstStep`.
         """
         losses = self.distill_losses
+        target = _target(data_samples)
+        check = self.training and losses.active and self.first_step.is_due
+        if check:
+            self._build_teacher()
+            self.first_step.begin(self, inputs, target)
         with recorded(self, self._student_modules) as student:
             own = super().loss(inputs, data_samples, **kwargs)
         # mmengine sums every key that contains 'loss', then logs the sum as
@@ -132,8 +146,10 @@ class DistillationMixin(BaseModel):
                 self._build_teacher()
             teacher = self.teacher(inputs, losses.teacher_taps, data_samples)
         check_same_classes(student, teacher)
-        target = _target(data_samples)
-        return merge(own, losses.compute(student, teacher, target))
+        logged = merge(own, losses.compute(student, teacher, target))
+        if check:
+            self.first_step.end(self, inputs, target, teacher, logged)
+        return logged
 
     def _weighted(self, own: dict[str, Any]) -> dict[str, Any]:
         weight = self.student_loss_weight
@@ -175,15 +191,17 @@ class DistillationMixin(BaseModel):
 
     def _build_teacher(self) -> None:
         taps = self.distill_losses.teacher_taps
-        if self.teacher is not None and taps:
-            self.teacher.build(self.data_preprocessor, taps)
+        if self.teacher is None or not taps:
+            return
         unmeasured = list(self.distill_losses.unmeasured())
         if unmeasured:
+            self.teacher.untrained(self.data_preprocessor, taps)  # or raises
             raise RuntimeError(
                 "Expected the teacher's config when the model was built, by "
                 f'which the sizes of {unmeasured} are measured, but it could '
                 'not be read then. Start again now that it is there.'
             )
+        self.teacher.build(self.data_preprocessor, taps)
 
     def _find_taps(self) -> dict[str, str]:
         """Map the student's taps to its modules; expect a teacher if read."""

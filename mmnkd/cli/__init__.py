@@ -17,10 +17,15 @@ __all__ = ['COMMANDS', 'main']
 
 COMMANDS = {
     'train': 'train a model by a config',
+    'distill': 'write a config that distills, from the names of two networks',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
+    'compare': 'compare trainings: a table, and a page with charts',
+    'doctor': 'look at a training before it costs time',
     'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
+    'list': 'the losses, configs and data sets that there are',
+    'show': 'print a shipped config, to copy',
     'demo': 'distill on real images in a few minutes',
 }
 
@@ -39,21 +44,22 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         arguments: What follows ``mmnkd``; None for this process's own.
 
     Returns:
-        The exit code: 0, 1 after an error that is told in one line, 130
-        after an interrupt.
+        The exit code: the command's own or 0, 1 after an error that is told
+        in one line, 130 after an interrupt.
 
     Raises:
         SystemExit: After ``--help`` or for wrong usage, as argparse does.
         Exception: An error that the user's files and options don't explain.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    # The built-in `list` has the name of a subcommand, which is a module here.
+    given = [*(sys.argv[1:] if arguments is None else arguments)]
     name = _parser().parse_args(given[:1]).command
     command = importlib.import_module(f'.{name}', __package__)
     try:
         with warnings.catch_warnings():
             for message in OF_THE_STACK:
                 warnings.filterwarnings('ignore', message)
-            command.main(given[1:])
+            code = command.main(given[1:])
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or 'Interrupted.', file=sys.stderr)
         return 130
@@ -61,9 +67,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if not _is_explained(error):
             raise
         text = error.args[0] if isinstance(error, KeyError) else error
-        print(f'mmnkd {name}: {text}', file=sys.stderr)
+        notes = getattr(error, '__notes__', ())  # of Python 3.11
+        print(
+            f'mmnkd {name}: {" ".join([str(text), *notes])}', file=sys.stderr
+        )
         return 1
-    return 0
+    return code or 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,122 +1,244 @@
-"""Config keys that nothing reads: typos, and leftovers of older versions.
-
-mmengine ignores a top-level key that it doesn't know. So a config can train
-something else than it says, with ``lr_config`` of mmcls 0.x, or a
-``train_pipeline`` that the data loader of the base config never sees.
-"""
+"""What is wrong with a config, before anything is built from it."""
 
 from __future__ import annotations
 
-import ast
 import inspect
-import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Iterable, Iterator, Union
+from typing import Any, Optional, Union
 
-from mmengine.runner import Runner
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from mmpretrain.registry import DATASETS
 
-__all__ = ['find_dead_keys']
+from ..cache.store import Store
+from ..checkpoint import check_file
+from ..teacher.source import read_source
+from .data import compare_counts
+from .finding import Finding
+from .keys import check_keys
+from .networks import check_class_indices
+from .schedules import check_schedules
 
-# What Runner, mmengine's Config and the tools read beside the arguments of
-# Runner.__init__.
-_OTHER_KEYS = {
-    'activation_checkpointing',
-    'auto_scale_lr',
-    'compile',
-    'custom_imports',
-    'efficient_conv_bn_eval',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'runner_type',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
+__all__ = ['check_config']
+
+# Of cls_KD and of MMRazor, which distill by a model around two others.
+_FOREIGN = {
+    'algorithm',
+    'architecture',
+    'distill_cfg',
+    'distiller',
+    'init_student',
+    'is_vit',
+    'student_cfg',
+    'student_recorders',
+    'teacher_cfg',
+    'teacher_ckpt',
+    'teacher_pretrained',
+    'teacher_recorders',
+    'use_logit',
 }
 
 
-def find_dead_keys(config_file: Union[str, Path]) -> dict[str, list[str]]:
-    """Find the top-level keys that neither mmengine nor the config reads.
-
-    A key is alive if mmengine's Runner reads it, if its own file uses it as a
-    variable, or if a config that inherits it uses ``_base_.key``. Files of the
-    package in which a ``package::`` base lies are taken as they are.
+def check_config(config: Union[str, Path, Config]) -> list[Finding]:
+    """Look at a config; nothing is built and nothing is downloaded.
 
     Args:
-        config_file: A config in Python; its local bases are looked at too.
+        config: A file, or what was read of it and perhaps changed by options.
 
     Returns:
-        The dead keys by file, only files that have some.
+        ``dead-key``, ``foreign-key``, ``teacher-file``, ``model-type``,
+        ``class-count``, ``class-indices``, ``schedule-epochs`` (errors),
+        ``no-losses``, ``schedule-end`` (warnings).
 
     Raises:
-        FileNotFoundError: The config or one of its bases isn't there.
-        ValueError: It is no Python file.
+        FileNotFoundError: There is no such file.
+        ValueError: It is no Python.
     """
-    known = set(inspect.signature(Runner.__init__).parameters) | _OTHER_KEYS
-    dead = {}
-    wanted_by_heirs: set[str] = set()
-    for path in _with_bases(Path(config_file)):
-        text = path.read_text(encoding='utf8')
-        tree = _parse(path, text)
-        used = _names_read(tree) | wanted_by_heirs
-        found = [
-            key
-            for key in _keys_assigned(tree)
-            if key not in known and key not in used
-        ]
-        if found:
-            dead[str(path)] = found
-        wanted_by_heirs |= set(re.findall(r'_base_\.(\w+)', text))
-    return dead
+    if not isinstance(config, Config):
+        config = Config.fromfile(config)
+    findings = check_keys(config)
+    model = config.get('model')
+    if not isinstance(model, Mapping):
+        return findings
+    foreign = sorted(_FOREIGN & model.keys())
+    if foreign:
+        return [*findings, _foreign(foreign)]
+    findings += _check_type(model)
+    if 'distill_losses' not in model:
+        return findings
+    if not model['distill_losses']:
+        findings.append(_no_losses())
+    findings += _check_schedules(model, config.get('train_cfg') or {})
+    classes = _classes_of(model)
+    names = _names_of_data(config.get('train_dataloader') or {})
+    if classes and names:
+        findings += compare_counts(len(names), classes)
+    for who, teacher in _teachers(model.get('teacher')):
+        findings += _check_teacher(who, teacher, classes)
+    return findings
 
 
-def _parse(path: Path, text: str) -> ast.Module:
-    if path.suffix != '.py':
-        raise ValueError(f'Expected a Python config, but got {str(path)!r}.')
-    # mmengine's {{ variables }} are no Python.
-    return ast.parse(re.sub(r'\{\{.*?\}\}', '0', text))
+def _foreign(keys: list[str]) -> Finding:
+    return Finding(
+        'foreign-key',
+        'error',
+        'Expected the config of a student with `teacher` and '
+        f'`distill_losses`, but `model` has {keys}, keys of another '
+        'framework.',
+        "Take the student's own model config, with type='DistilledClassifier',"
+        ' teacher=dict(model=..., checkpoint=...) and '
+        "distill_losses=dict(nkd=dict(type='NKDLoss')).",
+    )
 
 
-def _with_bases(path: Path) -> Iterator[Path]:
-    """Yield a config, then its local bases, theirs, and so on."""
-    yield path
-    tree = _parse(path, path.read_text(encoding='utf8'))
-    for base in _bases(tree):
-        if '::' not in base:
-            yield from _with_bases(path.parent / base)
+def _no_losses() -> Finding:
+    return Finding(
+        'no-losses',
+        'warning',
+        'Expected some `distill_losses`, but there are none: the student '
+        'trains alone.',
+        "Add distill_losses=dict(nkd=dict(type='NKDLoss')), or leave out "
+        '`teacher` and `distill_losses`.',
+    )
 
 
-def _bases(tree: ast.Module) -> Iterable[str]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and '_base_' in _targets(node):
-            bases = ast.literal_eval(node.value)
-            return [bases] if isinstance(bases, str) else bases
-    return []
-
-
-def _keys_assigned(tree: ast.Module) -> list[str]:
-    """Return the keys that a file adds to its config."""
-    keys = [
-        name
-        for node in tree.body
-        if isinstance(node, (ast.Assign, ast.AnnAssign))
-        for name in _targets(node)
-    ]
-    return [key for key in dict.fromkeys(keys) if not key.startswith('_')]
-
-
-def _targets(node: Union[ast.Assign, ast.AnnAssign]) -> list[str]:
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+def _check_type(model: Mapping[str, Any]) -> list[Finding]:
+    """Expect a type that takes the keys of a distilled model."""
+    keys = [key for key in ('teacher', 'distill_losses') if key in model]
+    kind = model.get('type')
+    with MODELS.switch_scope_and_registry(model.get('_scope_')) as registry:
+        found = registry.get(kind) if isinstance(kind, str) else kind
+        near = f'Distilled{kind}'.replace('Image', '')
+        if registry.get(near) is None:
+            near = 'DistilledClassifier'
+    if not keys or found is None or _takes(found, 'distill_losses'):
+        return []
     return [
-        name.id
-        for target in targets
-        for name in ast.walk(target)
-        if isinstance(name, ast.Name)
+        Finding(
+            'model-type',
+            'error',
+            f'Expected a `model.type` that distills, as there is '
+            f'{" and ".join(f"`{key}`" for key in keys)}, but got {kind!r}.',
+            f'Write type={near!r}.',
+        )
     ]
 
 
-def _names_read(tree: ast.Module) -> set[str]:
-    return {
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+def _takes(kind: Any, argument: str) -> bool:
+    return any(
+        argument in inspect.signature(vars(parent)['__init__']).parameters
+        for parent in inspect.getmro(kind)
+        if '__init__' in vars(parent) and parent is not object
+    )
+
+
+def _check_schedules(
+    model: Mapping[str, Any], train_cfg: Mapping[str, Any]
+) -> list[Finding]:
+    schedules = {'student': model.get('student_loss_schedule')}
+    losses = model['distill_losses']
+    if isinstance(losses, Mapping):
+        for name, loss in losses.items():
+            if isinstance(loss, Mapping):
+                schedules[name] = loss.get('weight_schedule')
+    listed = {
+        name: [given] if isinstance(given, Mapping) else given
+        for name, given in schedules.items()
+        if isinstance(given, (Mapping, list, tuple))
     }
+    epochs = train_cfg.get('max_epochs')
+    return check_schedules(listed, epochs, train_cfg.get('max_iters'))
+
+
+def _teachers(teacher: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the configs of teachers that could be built."""
+    if isinstance(teacher, Mapping):
+        yield 'teacher', teacher
+    elif isinstance(teacher, (list, tuple)):
+        for number, one in enumerate(teacher):
+            if isinstance(one, Mapping):
+                yield f'teacher[{number}]', one
+
+
+def _check_teacher(
+    who: str, teacher: Mapping[str, Any], classes: Optional[int]
+) -> list[Finding]:
+    try:
+        own = _look_for(teacher)
+    except (OSError, ValueError) as error:
+        return [
+            Finding(
+                'teacher-file',
+                'error',
+                f'In `{who}`: {error}',
+                f'Look at `model.{who}`; relative paths start at the current '
+                'folder.',
+            )
+        ]
+    indices = teacher.get('class_indices')
+    if not isinstance(indices, (list, tuple)):
+        if classes and own and classes != own:
+            return [_other_count(who, own, f'the student has {classes}')]
+        return []
+    findings = check_class_indices(indices, who, own)
+    if classes and len(indices) != classes:
+        findings.append(_other_indices(who, len(indices), classes))
+    return findings
+
+
+def _look_for(teacher: Mapping[str, Any]) -> Optional[int]:
+    """Expect a teacher's files; return how many classes it has, if told."""
+    if isinstance(teacher.get('cache'), (str, Path)):
+        return Store.load(Path(teacher['cache']).expanduser()).classes
+    checkpoint = teacher.get('checkpoint')
+    is_url = str(checkpoint).startswith(('http://', 'https://'))
+    if isinstance(checkpoint, (str, Path)) and not is_url:
+        check_file('checkpoint file', str(checkpoint))
+    model: Any = teacher.get('model')
+    if isinstance(model, (str, Path, dict)):
+        return _classes_of(read_source(model).config)
+    return None
+
+
+def _classes_of(model: Mapping[str, Any]) -> Optional[int]:
+    """Return how many classes a model's config tells, None if it doesn't."""
+    head = model.get('head')
+    count = (head if isinstance(head, Mapping) else model).get('num_classes')
+    return count if isinstance(count, int) else None
+
+
+def _names_of_data(loader: Mapping[str, Any]) -> Optional[Sequence[str]]:
+    """Return the names of classes that a data set has before it is read."""
+    dataset = loader.get('dataset')
+    while isinstance(dataset, Mapping):
+        told = (dataset.get('metainfo') or {}).get('classes')
+        told = told or dataset.get('classes')
+        if isinstance(told, (list, tuple)):
+            return told
+        if 'dataset' not in dataset:
+            kind = DATASETS.get(str(dataset.get('type')))
+            return (getattr(kind, 'METAINFO', None) or {}).get('classes')
+        dataset = dataset['dataset']
+    return None
+
+
+def _other_count(who: str, own: int, expected: str) -> Finding:
+    return Finding(
+        'class-count',
+        'error',
+        'Expected student and teacher to have the same classes, but '
+        f'{expected} and `{who}` {own}.',
+        f"Set `{who}.class_indices` to the index of each of the student's "
+        "classes among the teacher's.",
+    )
+
+
+def _other_indices(who: str, count: int, classes: int) -> Finding:
+    return Finding(
+        'class-count',
+        'error',
+        f'Expected `{who}.class_indices` to have an index for each of the '
+        f"student's {classes} classes, but it has {count}.",
+        "Give the teacher's class for each of the student's, in order.",
+    )

@@ -15,7 +15,12 @@ from mmengine.model import BaseModel
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ..checkpoint import load_strictly, read_checkpoint, weights_in
+from ..checkpoint import (
+    classes_in,
+    load_strictly,
+    read_checkpoint,
+    weights_in,
+)
 from ..teacher.source import read_source
 
 __all__ = ['SUFFIXES', 'Student', 'export_student', 'read_student']
@@ -51,8 +56,7 @@ class Student:
     @property
     def classes(self) -> Optional[list[str]]:
         """The names of the classes, None where they weren't saved."""
-        names = self.meta.get('dataset_meta', {}).get('classes')
-        return None if names is None else list(map(str, names))
+        return classes_in({'meta': self.meta})
 
 
 def read_student(source: str, *, ema: bool = True) -> Student:

@@ -9,7 +9,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from .. import functional as F
-from ..functional.checks import check_not_negative
+from ..functional.checks import check_flag, check_not_negative
 from ..functional.ranks import check_batch
 from .base import MeasuredLoss
 from .features import as_map, as_vector, channels_of, check_declared, patches
@@ -67,6 +67,7 @@ class USKDLoss(MeasuredLoss):
                 "sub-module in the student's middle], but got "
                 f'{student_taps!r}.'
             )
+        check_flag('norm', norm)
         self.norm = norm  # build() reads it
         super().__init__(
             {'in_channels': in_channels, 'num_classes': num_classes},

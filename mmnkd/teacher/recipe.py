@@ -19,7 +19,13 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..cache.fingerprint import digest, weights_hash
-from ..checkpoint import load_strictly, read_state_dict
+from ..checkpoint import (
+    classes_in,
+    load_strictly,
+    read_checkpoint,
+    weights_in,
+)
+from ..functional.checks import check_flag
 from .images import Format, ImageAdapter, height_and_width
 from .ranks import check_same_on_ranks
 from .source import find_weights, read_source
@@ -65,6 +71,9 @@ class FrozenTeacher:
     Attributes:
         network: The plain network, None before :meth:`build`.
         is_built: Whether it can be asked.
+        classes: The names of the classes in the checkpoint, None before
+            :meth:`build` and where it has none.
+        weights_hash: Of parameters and buffers, None before :meth:`build`.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -87,6 +96,8 @@ class FrozenTeacher:
     ) -> None:
         _check_checkpoint(model, checkpoint)
         _check_class_indices(class_indices)
+        check_flag('teacher.accelerate', accelerate)
+        check_flag('teacher.compile', compile)
         if mode not in ('eval', 'train'):
             raise ValueError(
                 "Expected `teacher.mode` to be 'eval' or 'train', but got "
@@ -110,6 +121,8 @@ class FrozenTeacher:
             'compile': compile,
         }
         self.network: Optional[nn.Module] = None
+        self.classes: Optional[list[str]] = None
+        self.weights_hash: Optional[str] = None
         self.is_built = False
         self._built: Optional[Teacher] = None
 
@@ -158,6 +171,7 @@ class FrozenTeacher:
                 logging.WARNING,
             )
         self.network = teacher.network
+        self.weights_hash = weights_hash(teacher.network)
         self._built = teacher
         self.is_built = True
 
@@ -180,6 +194,11 @@ class FrozenTeacher:
         if self._built is None:
             raise RuntimeError('Expected `build()` before the first images.')
         return self._built(images, taps)
+
+    def adapted(self, images: Tensor) -> Tensor:
+        """Return the student's images as the built network gets them."""
+        assert self._built is not None
+        return self._built.adapt(images)
 
     def fingerprint(self) -> dict[str, str]:
         """Return hashes of the built network's config and weights."""
@@ -232,7 +251,9 @@ class FrozenTeacher:
 
     def _load(self, network: nn.Module) -> None:
         if self.checkpoint is not None:
-            weights = read_state_dict(self.checkpoint)
+            content = read_checkpoint(self.checkpoint)
+            self.classes = classes_in(content)
+            weights = weights_in(content, self.checkpoint)
             load_strictly(network, weights, self.checkpoint)
         elif isinstance(network, (TimmClassifier, HuggingFaceClassifier)):
             pass  # done by the library; `init_weights` would undo it

@@ -120,7 +120,9 @@ def test_train_tells_an_error_of_the_config_in_one_line(
     options, message, capsys, monkeypatch, tmp_path
 ):
     name = f'experiment_name={tmp_path.name}'  # mmengine keeps them apart
+    untrained = 'model.teacher.checkpoint=None'
     command = ['train', NKD, '--work-dir', tmp_path, '--cfg-options', name]
+    command.append(untrained)
     assert message in refused(capsys, monkeypatch, *command, *options)
 
 
@@ -139,7 +141,7 @@ def test_a_config_that_can_not_be_read_is_told_in_one_line(
 def test_test_tells_what_is_missing(capsys, monkeypatch, tmp_path):
     command = ['test', BASELINE, tmp_path / 'no.pth', '--work-dir', tmp_path]
     line = refused(capsys, monkeypatch, *command)
-    assert f'{tmp_path / "no.pth"} can not be found' in line
+    assert f"there is none at '{tmp_path / 'no.pth'}'" in line
     line = refused(capsys, monkeypatch, *command, '--out-item', 'metrics')
     assert 'Expected --out FILE with --out-item' in line
 

@@ -1,0 +1,118 @@
+"""What is wrong with a data set, before a batch of it is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import numpy as np
+
+from .classes import compare_classes
+from .finding import Finding
+
+__all__ = ['check_data']
+
+_MOST_LABELS = 20_000  # are read, evenly spread: 0.2 s
+
+
+def check_data(
+    dataset: Any,
+    *,
+    num_classes: Optional[int] = None,
+    teacher_classes: Optional[Sequence[str]] = None,
+    batches: Optional[int] = None,
+) -> list[Finding]:
+    """Look at a data set's classes and labels.
+
+    Args:
+        dataset: A data set of mmpretrain or mmengine that was read.
+        num_classes: Classes of the student's head, None if it doesn't tell.
+        teacher_classes: Names of the teacher's, one for each of the
+            student's; None if they aren't known.
+        batches: Batches of an epoch, None if they aren't counted.
+
+    Returns:
+        ``no-images``, ``class-count``, ``class-order``, ``label-range``
+        (errors) and ``class-names`` (a warning).
+    """
+    if not hasattr(dataset, '__len__'):
+        return []
+    if len(dataset) == 0:
+        return [
+            Finding(
+                'no-images',
+                'error',
+                'Expected images in the data set, but it has none.',
+                'Look at its `data_root`, `ann_file` and `data_prefix`.',
+            )
+        ]
+    if batches == 0:
+        return [
+            Finding(
+                'no-images',
+                'error',
+                f'Expected a whole batch, but the {len(dataset)} images are '
+                'fewer, and `drop_last` drops them.',
+                'Set a smaller `batch_size`, or `drop_last=False`.',
+            )
+        ]
+    names = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    findings = []
+    if names and num_classes:
+        findings += compare_counts(len(names), num_classes)
+    if names and teacher_classes:
+        findings += compare_classes(teacher_classes, names)
+    labels = _labels(dataset)
+    if labels.size and num_classes:
+        findings += check_labels(labels.min(), labels.max(), num_classes)
+    return findings
+
+
+def compare_counts(of_data: int, of_head: int) -> list[Finding]:
+    """Expect as many classes in the data as in the student's head.
+
+    Returns:
+        ``class-count``: an error for classes without an output, a warning for
+        outputs without a class.
+    """
+    if of_data == of_head:
+        return []
+    return [
+        Finding(
+            'class-count',
+            'error' if of_data > of_head else 'warning',
+            f"Expected the student's head to have the {of_data} classes of "
+            f'the data set, but it has {of_head}.',
+            f'Set `model.head.num_classes={of_data}`.',
+        )
+    ]
+
+
+def check_labels(low: int, high: int, num_classes: int) -> list[Finding]:
+    """Expect labels among a head's classes."""
+    if low >= 0 and high < num_classes:
+        return []
+    return [
+        Finding(
+            'label-range',
+            'error',
+            f"Expected labels from 0 to {num_classes - 1}, as the student's "
+            f'head has {num_classes} classes, but got {low} to {high}.',
+            f'Set `model.head.num_classes` to {high + 1} or more, or count '
+            'the labels of the data set from 0.',
+        )
+    ]
+
+
+def _labels(dataset: Any) -> np.ndarray:
+    """Return labels of samples, none where the data set can't tell them."""
+    step = -(-len(dataset) // _MOST_LABELS)
+    try:
+        return np.array(
+            [
+                int(dataset.get_data_info(index)['gt_label'])
+                for index in range(0, len(dataset), step)
+            ]
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return np.array([])  # several labels a sample, or none

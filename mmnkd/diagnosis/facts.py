@@ -1,0 +1,181 @@
+"""What data and networks are, in numbers that a person can check."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from torch import Tensor
+
+from .finding import Finding
+
+__all__ = [
+    'DataFacts',
+    'ImageFacts',
+    'check_data_facts',
+    'check_image_facts',
+    'describe_data',
+    'describe_images',
+]
+
+_MOST_IMAGES = 20_000  # are counted, evenly spread
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a data set has.
+
+    Attributes:
+        kind: Its type.
+        images: How many images it has.
+        counted: How many of them were counted by class.
+        counts: Images by name of the class (or its number), in the order of
+            the classes; empty where samples don't have one class.
+    """
+
+    kind: str
+    images: int
+    counted: int
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a network gets for one image.
+
+    Attributes:
+        shape: Channels, height, width.
+        low: Least value.
+        high: Largest value.
+        mean: Of all values.
+        std: Of all values.
+    """
+
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    mean: float
+    std: float
+
+
+def describe_data(dataset: Any) -> DataFacts:
+    """Count the images of a data set by class.
+
+    Args:
+        dataset: A data set of mmpretrain that was read, perhaps wrapped.
+    """
+    total = len(dataset)
+    step = max(1, -(-total // _MOST_IMAGES))
+    names = [*map(str, (dataset.metainfo or {}).get('classes') or ())]
+    try:
+        labels = [
+            int(label)
+            for index in range(0, total, step)
+            for label in dataset.get_cat_ids(index)
+        ]
+    except (AttributeError, KeyError, TypeError):  # no labels
+        labels = []
+    found = Counter(labels)
+    numbers = range(max(len(names), max(found, default=-1) + 1))
+    counts = {
+        names[k] if k < len(names) else str(k): found[k] for k in numbers
+    }
+    return DataFacts(
+        kind=type(dataset).__name__,
+        images=total,
+        counted=len(range(0, total, step)),
+        counts=counts if found else {},
+    )
+
+
+def describe_images(images: Tensor) -> ImageFacts:
+    """Say what a network gets, by the first image of a batch.
+
+    Args:
+        images: (N, channels, height, width), preprocessed.
+    """
+    image = images[0].detach().float()
+    return ImageFacts(
+        shape=tuple(image.shape),
+        low=image.min().item(),
+        high=image.max().item(),
+        mean=image.mean().item(),
+        std=image.std().item(),
+    )
+
+
+def check_data_facts(
+    train: DataFacts,
+    train_classes: Optional[Sequence[str]] = None,
+    val_classes: Optional[Sequence[str]] = None,
+) -> list[Finding]:
+    """Expect images of each class, and the same classes for validation.
+
+    Args:
+        train: The training data.
+        train_classes: Names of its classes, None if it has none.
+        val_classes: Names of the validation data's.
+
+    Returns:
+        ``class-empty`` (a warning), ``val-classes`` (an error) or nothing.
+    """
+    findings = []
+    empty = [name for name, count in train.counts.items() if not count]
+    if empty and train.counted == train.images:
+        findings.append(
+            Finding(
+                'class-empty',
+                'warning',
+                f'Expected training images of all {len(train.counts)} '
+                f'classes, but {len(empty)} have none: {_some(empty)}.',
+                'Look at the folders or the annotation file of the training '
+                'data.',
+            )
+        )
+    names = [*map(str, train_classes or ())]
+    others = [*map(str, val_classes or ())]
+    if names and others and names != others:
+        findings.append(
+            Finding(
+                'val-classes',
+                'error',
+                'Expected the classes of the training data in the validation '
+                f'data too, but got {_some(names)} in training and '
+                f'{_some(others)} in validation.',
+                'Give both the same folders, or set `metainfo.classes` of '
+                'both data sets.',
+            )
+        )
+    return findings
+
+
+def check_image_facts(images: Mapping[str, ImageFacts]) -> list[Finding]:
+    """Expect normalized values, about 0 and not much larger than 1.
+
+    Args:
+        images: What each network gets, by what it is called.
+
+    Returns:
+        ``image-scale`` (a warning) or nothing.
+    """
+    return [
+        Finding(
+            'image-scale',
+            'warning',
+            f'Expected images with values of about -3 to 3, but {who} gets '
+            f'{facts.low:.3g} to {facts.high:.3g}.',
+            'Look at `mean` and `std` of its `data_preprocessor`. They are '
+            'in units of 0 to 255, and so are the images before.',
+        )
+        for who, facts in images.items()
+        if 30 < max(abs(facts.low), abs(facts.high)) < math.inf
+        or facts.std < 0.01
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ', '.join(names[:3])
+    return shown if len(names) <= 3 else f'{shown}, … ({len(names)} in all)'

@@ -1,0 +1,123 @@
+"""What networks get and answer, on batches of real images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional
+
+import torch
+from torch import Tensor, nn
+
+from ..cache import CachedTeacher
+from .batch import check_batch
+from .batches import preprocessed, target_of
+from .facts import ImageFacts, check_image_facts, describe_images
+from .finding import Finding
+from .first_step import num_classes_of
+from .networks import count_parameters, live_teachers
+from .report import NetworkFacts
+from .signal import Signal, measure_signal
+
+__all__ = [
+    'Look',
+    'ask_teacher',
+    'describe_networks',
+    'look_at',
+]
+
+
+class Look(NamedTuple):
+    """What one training batch shows.
+
+    Attributes:
+        images: As the student gets them.
+        facts: What each network gets of the first image.
+        findings: What is wrong with images, labels or the teacher's answers.
+    """
+
+    images: Tensor
+    facts: dict[str, ImageFacts]
+    findings: list[Finding]
+
+
+def look_at(model: Any, batch: Mapping[str, Any], *, ask: bool = True) -> Look:
+    """Say what each network gets of a training batch, and check it.
+
+    Args:
+        model: A classifier; its teacher, if it has one, is built.
+        batch: As the data loader puts it out.
+        ask: Whether to check the teacher's answers too.
+    """
+    data = preprocessed(model, batch)
+    images, samples = data['inputs'], data['data_samples']
+    facts = {'the student': describe_images(images)}
+    answers, size = None, None
+    for who, teacher in live_teachers(model).items():
+        facts[who] = describe_images(teacher.adapted(images))
+        size = size or teacher.input_size
+    if ask and getattr(model, 'teacher', None) is not None:
+        taps = model.distill_losses.teacher_taps
+        answers = model.teacher(images, taps, samples) if taps else None
+    findings = check_image_facts(facts) + check_batch(
+        images,
+        target_of(samples),
+        num_classes=num_classes_of(model),
+        teacher=answers,
+        teacher_size=size,
+    )
+    return Look(images, facts, findings)
+
+
+def describe_networks(model: Any) -> list[NetworkFacts]:
+    """Say what student and teachers are.
+
+    Args:
+        model: A classifier; its teacher, if it has one, is built.
+    """
+    student = NetworkFacts('student', _kind(model), count_parameters(model))
+    teachers = [
+        NetworkFacts(
+            who.removeprefix('the '),
+            _kind(teacher.network),
+            count_parameters(teacher.network),
+            teacher.checkpoint,
+            teacher.weights_hash,
+        )
+        for who, teacher in live_teachers(model).items()
+    ]
+    return [student, *teachers]
+
+
+def _kind(model: Any) -> str:
+    """Name a network by its backbone, or by its own type."""
+    inner = getattr(model, 'backbone', None) or getattr(model, 'model', None)
+    kind = type(inner if isinstance(inner, nn.Module) else model).__name__
+    depth = getattr(inner, 'depth', None)
+    return f'{kind}-{depth}' if isinstance(depth, int) else kind
+
+
+def ask_teacher(
+    model: Any, train: Sequence[Mapping], val: Sequence[Mapping]
+) -> tuple[Optional[Signal], str]:
+    """Measure what the teacher knows of validation images.
+
+    Args:
+        model: A distilled classifier whose teacher is built.
+        train: Training batches: a stored teacher knows only these.
+        val: Validation batches, perhaps none.
+
+    Returns:
+        The signal, None if no loss reads logits; and which images it is of.
+    """
+    if 'logits' not in model.distill_losses.teacher_taps:
+        return None, ''
+    training = isinstance(model.teacher, CachedTeacher) or not val
+    logits, targets = [], []
+    for batch in train if training else val:
+        data = preprocessed(model, batch, training)
+        samples = data['data_samples']
+        answer = model.teacher(data['inputs'], ['logits'], samples)
+        logits.append(answer['logits'].cpu())
+        targets.append(target_of(samples).cpu())
+    signal = measure_signal(torch.cat(logits), torch.cat(targets))
+    return signal, 'training' if training else 'validation'

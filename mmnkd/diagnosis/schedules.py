@@ -1,0 +1,61 @@
+"""Whether schedules of loss weights fit the length of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from .finding import Finding
+
+__all__ = ['check_schedules']
+
+
+def check_schedules(
+    schedules: Mapping[str, Sequence[Mapping[str, Any]]],
+    max_epochs: Optional[int],
+    max_iters: Optional[int],
+) -> list[Finding]:
+    """Expect schedules that count what the training counts, and end in it.
+
+    Args:
+        schedules: Configs of schedulers, by the name of the loss.
+        max_epochs: Epochs of the training; None or 0 where it counts
+            iterations.
+        max_iters: Iterations of the training, None if they aren't known.
+
+    Returns:
+        ``schedule-epochs`` (an error) and ``schedule-end`` (a warning).
+    """
+    findings: list[Finding] = []
+    for name, schedulers in schedules.items():
+        for scheduler in schedulers:
+            by_epoch = scheduler.get('by_epoch', True)
+            end = scheduler.get('end')
+            if by_epoch and max_iters and not max_epochs:
+                findings.append(_counts_epochs(name))
+                continue
+            last = max_epochs if by_epoch else max_iters
+            if last and isinstance(end, int) and end > last:
+                unit = 'epochs' if by_epoch else 'iterations'
+                findings.append(_ends_late(name, end, last, unit))
+    return findings
+
+
+def _counts_epochs(name: str) -> Finding:
+    return Finding(
+        'schedule-epochs',
+        'error',
+        f'Expected the weight schedule of {name!r} to count iterations, as '
+        'the training does, but it counts epochs, of which there are none.',
+        'Set `by_epoch=False`, with `begin` and `end` in iterations.',
+    )
+
+
+def _ends_late(name: str, end: int, last: int, unit: str) -> Finding:
+    return Finding(
+        'schedule-end',
+        'warning',
+        f'Expected the weight schedule of {name!r} to end within the '
+        f"training's {last} {unit}, but it ends after {end}.",
+        f'Set `end={last}` or less, or leave it out.',
+    )

@@ -1,0 +1,162 @@
+"""How hard each loss term pulls at the student's logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any, Optional
+
+import torch
+from torch import Tensor, nn
+
+from ..taps import as_logits, recorded
+from .finding import Finding
+
+__all__ = ['Term', 'check_terms', 'measure_terms']
+
+# A term that pulls so much harder than the student's own loss, or so little.
+MOST, LEAST = 10, 0.02
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of the loss.
+
+    Attributes:
+        name: As in the log.
+        loss: Its name in `distill_losses`, None for the student's own.
+        value: Its mean over the batches, weights included.
+        gradient: Norm of its gradient at the logits, mean over the batches;
+            None where it acts on features alone.
+        ratio: `gradient` over that of the student's own loss, None without
+            either.
+    """
+
+    name: str
+    loss: Optional[str]
+    value: float
+    gradient: Optional[float]
+    ratio: Optional[float]
+
+
+def measure_terms(
+    model: Any, batches: Iterable[Mapping[str, Any]]
+) -> list[Term]:
+    """Measure the size of each loss term and of its gradient at the logits.
+
+    Args:
+        model: A classifier in training mode; nothing is updated but running
+            statistics.
+        batches: Preprocessed batches, with ``inputs`` and ``data_samples``.
+
+    Returns:
+        The student's own terms, then those of distillation.
+    """
+    tap = getattr(model, 'logits_tap', 'head')
+    values: dict[str, list[float]] = {}
+    gradients: dict[str, list[float]] = {}
+    for batch in batches:
+        with recorded(model, {'logits': tap}) as outputs:
+            losses = model.loss(batch['inputs'], batch['data_samples'])
+        logits = as_logits(outputs['logits'], model, tap, 'logits_tap')
+        terms = {k: _total(v) for k, v in losses.items() if 'loss' in k}
+        own = sum(v for k, v in terms.items() if _loss_of(model, k) is None)
+        for name, term in {**terms, '': own}.items():
+            if not isinstance(term, Tensor):
+                continue  # no own loss
+            values.setdefault(name, []).append(term.item())
+            found = _gradient(term, logits)
+            if found is not None:
+                gradients.setdefault(name, []).append(found.norm().item())
+    size = mean(gradients.pop('', [0.0]))
+    values.pop('', None)
+    measured = [
+        _term(model, name, found, gradients.get(name), size)
+        for name, found in values.items()
+    ]
+    return sorted(measured, key=lambda term: term.loss is not None)
+
+
+def check_terms(
+    terms: Sequence[Term], *, scheduled: bool = False
+) -> list[Finding]:
+    """Expect terms that pull at the logits about as the student's own loss.
+
+    Args:
+        terms: Those of a model.
+        scheduled: Whether a weight changes over the training, so that a term
+            may be small at its start.
+
+    Returns:
+        ``term-large``, ``term-small`` (warnings) or nothing.
+    """
+    findings = []
+    for loss in dict.fromkeys(term.loss for term in terms):
+        ratios = {t.ratio: t.name for t in terms if t.loss == loss and t.ratio}
+        if loss is None or not ratios:
+            continue
+        most = max(ratios)
+        if most > MOST:
+            findings.append(_too_large(loss, ratios[most], most))
+        elif most < LEAST and not scheduled:
+            findings.append(_too_small(loss, ratios[most], most))
+    return findings
+
+
+def _too_large(loss: str, term: str, ratio: float) -> Finding:
+    return Finding(
+        'term-large',
+        'warning',
+        f"Expected `{term}` to pull at the logits about as the student's own "
+        f'loss does, but its gradient is {ratio:.0f} times as large, so '
+        'labels hardly count.',
+        f'Make `loss_weight` (or gamma, beta ...) of {loss!r} smaller; '
+        f'{1 / ratio:.1g} times as large makes both equal.',
+    )
+
+
+def _too_small(loss: str, term: str, ratio: float) -> Finding:
+    return Finding(
+        'term-small',
+        'warning',
+        f"Expected `{term}` to pull at the logits about as the student's own "
+        f'loss does, but its gradient is {ratio:.1g} times as large: it '
+        'teaches nearly nothing.',
+        f'Make `loss_weight` of {loss!r} larger, or look whether the '
+        "teacher's answers are as they should be.",
+    )
+
+
+def _term(
+    model: nn.Module,
+    name: str,
+    values: list[float],
+    gradients: Optional[list[float]],
+    own: float,
+) -> Term:
+    gradient = mean(gradients) if gradients else None
+    ratio = gradient / own if gradient is not None and own else None
+    return Term(name, _loss_of(model, name), mean(values), gradient, ratio)
+
+
+def _loss_of(model: nn.Module, name: str) -> Optional[str]:
+    """Return which of `distill_losses` logs a term, None for none."""
+    for loss in getattr(model, 'distill_losses', ()):
+        if name == f'loss_{loss}' or name.startswith(f'loss_{loss}_'):
+            return loss
+    return None
+
+
+def _total(value: Any) -> Tensor:
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return sum(part.mean() for part in parts)  # as mmengine logs
+
+
+def _gradient(term: Tensor, logits: Tensor) -> Optional[Tensor]:
+    if not term.requires_grad:
+        return None
+    (gradient,) = torch.autograd.grad(
+        term, logits, retain_graph=True, allow_unused=True
+    )
+    return gradient

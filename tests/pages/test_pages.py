@@ -1,0 +1,29 @@
+"""Each command and snippet of README and docs does what the page says."""
+
+import pytest
+from pages.story import ROOT, Story, blocks_of, has_slow_part
+
+PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/*.md')])
+
+
+@pytest.fixture
+def story(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return Story(tmp_path)
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_what_a_page_shows_is_what_happens(page, story):
+    for block in blocks_of(page, slow=False):
+        story.run(block)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'page', filter(has_slow_part, PAGES), ids=lambda page: page.stem
+)
+def test_the_slow_part_of_a_page_is_what_happens(page, story):
+    for block in blocks_of(page, slow=True):
+        story.run(block)
