@@ -20,6 +20,12 @@ class _WrappedNetworkMixin(DistillationMixin):
     logits_tap = 'model'
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if 'backbone' in kwargs:
+            raise TypeError(
+                f'Expected a `model_name` of another library for '
+                f'{type(self).__name__}, but got a `backbone`, as an '
+                "ImageClassifier has. Write type='DistilledClassifier'."
+            )
         super().__init__(*args, **kwargs)
         self._register_load_state_dict_pre_hook(_restore_loss_names)
 

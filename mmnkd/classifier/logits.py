@@ -9,7 +9,7 @@ from typing import Any
 from mmpretrain.models.heads import MultiLabelClsHead
 from torch import nn
 
-from ..taps import describe, tap_advice
+from ..taps import check_taps, describe, tap_advice
 
 
 def check_head(model: nn.Module, tap: str) -> None:
@@ -19,6 +19,7 @@ def check_head(model: nn.Module, tap: str) -> None:
             f'Expected a student with a `{tap}` that puts out logits, but it '
             'has none. Set `logits_tap`, or take losses on features.'
         )
+    check_taps(model, [tap], 'student')
     head = model.get_submodule(tap)
     if isinstance(head, MultiLabelClsHead):
         raise ValueError(

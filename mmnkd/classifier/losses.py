@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
@@ -44,6 +45,8 @@ class LossDict(ModuleDict):
                 else _build(name, loss)
                 for name, loss in losses.items()
             }
+        for name, loss in built.items():
+            _check_forward(name, loss)
         super().__init__(built)
         self.active = {  # the names, and what each reads of both networks
             name: (_taps(loss, 'student_taps'), _taps(loss, 'teacher_taps'))
@@ -201,6 +204,20 @@ def _build(name: str, config: Mapping[str, Any]) -> nn.Module:
                 'loss of your own must be in `custom_imports`.'
             )
         return construct(found, place, arguments)
+
+
+def _check_forward(name: str, loss: nn.Module) -> None:
+    """Expect a distillation loss; others take the arguments for their own."""
+    parameters = inspect.signature(loss.forward).parameters.values()
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return  # of a wrapper
+    taken = [p.name for p in parameters][:3]
+    if taken != ['student', 'teacher', 'target']:
+        raise TypeError(
+            f'Expected `distill_losses.{name}` to have a forward(student, '
+            f'teacher, target), but that of {type(loss).__name__} takes '
+            f'{taken}. A loss of the student alone belongs in `head.loss`.'
+        )
 
 
 def _times(value: Any, factor: float) -> Any:

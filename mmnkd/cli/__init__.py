@@ -63,7 +63,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if not _is_explained(error):
             raise
         text = error.args[0] if isinstance(error, KeyError) else error
-        print(f'mmnkd {name}: {text}', file=sys.stderr)
+        notes = getattr(error, '__notes__', ())  # of Python 3.11
+        print(
+            f'mmnkd {name}: {" ".join([str(text), *notes])}', file=sys.stderr
+        )
         return 1
     return code or 0
 

@@ -39,16 +39,22 @@ def main(arguments: Sequence[str]) -> None:
     """
     read_safely()
     write_whole()
-    config = _read(arguments)
-    ignored = _ignored(config, allow_dead_keys=_ALLOW in arguments)
-    settle(check_config(config), ignored)
-    choose_checkpoint(config)
     with advised():
+        config = _read(arguments)
+        ignored = _ignored(config, allow_dead_keys=_ALLOW in arguments)
+        settle(check_config(config), ignored)
+        choose_checkpoint(config)
         runner = build_runner(config)
         register_hooks(runner, 'resume' if config.get('resume') else 'weights')
-        dataset = runner.train_loop.dataloader.dataset
-        classes = num_classes_of(runner.model)
-        settle(check_data(dataset, num_classes=classes), ignored)
+        loader = runner.train_loop.dataloader
+        found = check_data(
+            loader.dataset,
+            num_classes=num_classes_of(runner.model),
+            batches=len(loader)
+            if hasattr(loader.dataset, '__len__')
+            else None,
+        )
+        settle(found, ignored)
         try:
             runner.train()
         except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from torch import Tensor
 from .data import check_labels
 from .finding import Finding
 
-__all__ = ['check_batch', 'top1']
+__all__ = ['check_batch', 'top1', 'total']
 
 _FLAT = 0.98  # of the entropy that equal probabilities have
 
@@ -41,7 +41,7 @@ def check_batch(
     Returns:
         ``images-nan``, ``label-range``, ``teacher-nan``,
         ``teacher-constant``, ``loss-nan`` (errors), ``teacher-flat``,
-        ``teacher-chance`` (warnings).
+        ``teacher-chance``, ``loss-share`` (warnings).
     """
     findings = _check_images(images)
     if target is not None and target.ndim == 1 and num_classes:
@@ -49,10 +49,7 @@ def check_batch(
         findings += check_labels(low, high, num_classes)
     if teacher is not None:
         findings += _check_outputs(teacher, target, teacher_size)
-    for name, value in (losses or {}).items():
-        if 'loss' in name and not _is_finite(value):
-            findings.append(_loss_nan(name))
-    return findings
+    return findings + _check_losses(losses or {})
 
 
 def top1(logits: Tensor, target: Optional[Tensor]) -> Optional[int]:
@@ -67,7 +64,7 @@ def top1(logits: Tensor, target: Optional[Tensor]) -> Optional[int]:
 
 
 def _check_images(images: Tensor) -> list[Finding]:
-    if _is_finite(images):
+    if bool(images.isfinite().all()):
         return []
     return [
         Finding(
@@ -163,15 +160,39 @@ def _check_chance(
     ]
 
 
-def _loss_nan(name: str) -> Finding:
-    return Finding(
-        'loss-nan',
-        'error',
-        f'Expected a finite `{name}` on the first batch, but got NaN or '
-        'infinity.',
-        'Look at its temperature and weights, and at the scores of mixed '
-        'labels.',
-    )
+def _check_losses(losses: Mapping[str, Any]) -> list[Finding]:
+    """Expect finite losses, and none that drowns or is drowned."""
+    sizes = {k: abs(total(v)) for k, v in losses.items() if 'loss' in k}
+    wrong = [name for name, size in sizes.items() if not math.isfinite(size)]
+    if wrong:
+        return [
+            Finding(
+                'loss-nan',
+                'error',
+                'Expected finite losses on the first batch, but got NaN or '
+                f'infinity in {wrong}.',
+                'Look at their weights and temperatures, and at the scores '
+                'of mixed labels.',
+            )
+        ]
+    return [
+        Finding(
+            'loss-share',
+            'warning',
+            f'Expected losses that matter beside each other, but `{name}` is '
+            f'{size:.1e} on the first batch and the others {rest:.1e}.',
+            'Look at its `loss_weight`.',
+        )
+        for name, size in sizes.items()
+        for rest in [sum(sizes.values()) - size]
+        if 0 < size < 1e-6 * rest or 0 < rest < 1e-4 * size
+    ]
+
+
+def total(value: Any) -> float:
+    """Return what mmengine sums of a tensor, or a list of them."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return sum(torch.as_tensor(part).float().mean().item() for part in parts)
 
 
 def _is_constant(logits: Tensor) -> bool:
@@ -189,8 +210,3 @@ def _has_nan(output: Any) -> bool:
     if output.ndim == 2:
         wrong = wrong | output.isneginf().all(dim=1, keepdim=True)
     return bool(wrong.any())
-
-
-def _is_finite(value: Any) -> bool:
-    parts = value if isinstance(value, (list, tuple)) else [value]
-    return all(bool(torch.as_tensor(part).isfinite().all()) for part in parts)

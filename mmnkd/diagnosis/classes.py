@@ -9,56 +9,61 @@ from .finding import Finding
 
 __all__ = ['compare_classes']
 
-_INDICES_FIX = (
-    "Set `teacher.class_indices` to the index of each of the data set's "
-    "classes among the teacher's."
-)
-
 
 def compare_classes(
-    teacher: Sequence[str], data: Sequence[str], who: str = 'the teacher'
+    teacher: Sequence[str],
+    data: Sequence[str],
+    who: str = 'the teacher',
+    indices: Optional[Sequence[int]] = None,
 ) -> list[Finding]:
     """Compare names of classes, position by position.
 
     Args:
-        teacher: The names of a teacher's classes, those that are compared.
+        teacher: The names of a teacher's classes.
         data: The names of the data set's.
         who: The teacher, for the message.
+        indices: Which of the teacher's are compared, None for all.
 
     Returns:
         ``class-order``, ``class-count`` (errors), ``class-names`` (a warning)
         or nothing.
     """
-    teacher, data = [*map(str, teacher)], [*map(str, data)]
-    if teacher == data:
+    known, data = [*map(str, teacher)], [*map(str, data)]
+    names = known if indices is None else [known[i] for i in indices]
+    if names == data:
         return []
-    if len(teacher) != len(data):
+    fix = _fix(known, data)
+    if len(names) != len(data):
         message = (
-            f'Expected {who} to have the classes of the data set, which are '
-            f'{len(data)}, but it has {len(teacher)}.'
+            f'Expected the {len(data)} classes of the data set from {who}, '
+            f'but it has {len(names)}.'
         )
-        return [Finding('class-count', 'error', message, _INDICES_FIX)]
-    place = next(i for i, name in enumerate(data) if name != teacher[i])
-    first = f'class {place} is {teacher[place]!r} instead of {data[place]!r}'
-    if sorted(teacher) == sorted(data):
-        moved = sum(a != b for a, b in zip(teacher, data))
+        return [Finding('class-count', 'error', message, fix)]
+    moved = [i for i, name in enumerate(data) if name != names[i]]
+    place = moved[0]
+    first = f'class {place} is {names[place]!r} instead of {data[place]!r}'
+    if sorted(names) == sorted(data):
         message = (
             f'Expected the classes of {who} in the order of the data set, '
-            f'but {moved} of {len(data)} are elsewhere: {first}.'
-        )
-        indices: Optional[list[int]] = [*map(teacher.index, data)]
-        if len(set(teacher)) < len(teacher) or len(data) > 20:
-            indices = None
-        fix = (
-            f'Set `teacher.class_indices={indices}`.'
-            if indices
-            else _INDICES_FIX
+            f'but {len(moved)} of {len(data)} are elsewhere: {first}.'
         )
         return [Finding('class-order', 'error', message, fix)]
-    other = len(set(data) - set(teacher))
     message = (
         f'Expected the classes of {who} to have the names of the data set, '
-        f'but {other} of {len(data)} have not: {first}.'
+        f'but {len(moved)} of {len(data)} have others: {first}.'
     )
-    fix = f'If they mean the same, ignore this. Else: {_INDICES_FIX}'
+    fix = f'If they mean the same, ignore this. Else: {fix}'
     return [Finding('class-names', 'warning', message, fix)]
+
+
+def _fix(known: list[str], data: list[str]) -> str:
+    """Return the indices that fit, if names tell and they fit into a line."""
+    if known == data:
+        return 'Leave out `teacher.class_indices`.'
+    unique = len(set(known)) == len(known)
+    if unique and set(data) <= set(known) and len(data) <= 20:
+        return f'Set `teacher.class_indices={[*map(known.index, data)]}`.'
+    return (
+        "Set `teacher.class_indices` to the index of each of the data set's "
+        "classes among the teacher's."
+    )

@@ -14,7 +14,7 @@ from mmpretrain.registry import DATASETS
 from ..cache.store import Store
 from ..checkpoint import check_file
 from ..teacher.source import read_source
-from .data import too_few_outputs
+from .data import compare_counts
 from .finding import Finding
 from .keys import check_keys
 from .networks import check_class_indices
@@ -72,8 +72,8 @@ def check_config(config: Union[str, Path, Config]) -> list[Finding]:
     findings += _check_schedules(model, config.get('train_cfg') or {})
     classes = _classes_of(model)
     names = _names_of_data(config.get('train_dataloader') or {})
-    if classes and names and len(names) > classes:
-        findings.append(too_few_outputs(len(names), classes))
+    if classes and names:
+        findings += compare_counts(len(names), classes)
     for who, teacher in _teachers(model.get('teacher')):
         findings += _check_teacher(who, teacher, classes)
     return findings
@@ -137,9 +137,11 @@ def _check_schedules(
     model: Mapping[str, Any], train_cfg: Mapping[str, Any]
 ) -> list[Finding]:
     schedules = {'student': model.get('student_loss_schedule')}
-    for name, loss in (model['distill_losses'] or {}).items():
-        if isinstance(loss, Mapping):
-            schedules[name] = loss.get('weight_schedule')
+    losses = model['distill_losses']
+    if isinstance(losses, Mapping):
+        for name, loss in losses.items():
+            if isinstance(loss, Mapping):
+                schedules[name] = loss.get('weight_schedule')
     listed = {
         name: [given] if isinstance(given, Mapping) else given
         for name, given in schedules.items()
@@ -170,7 +172,8 @@ def _check_teacher(
                 'teacher-file',
                 'error',
                 f'In `{who}`: {error}',
-                'Train the teacher first, or correct the path.',
+                f'Look at `model.{who}`; relative paths start at the current '
+                'folder.',
             )
         ]
     indices = teacher.get('class_indices')
@@ -178,7 +181,7 @@ def _check_teacher(
         if classes and own and classes != own:
             return [_other_count(who, own, f'the student has {classes}')]
         return []
-    findings = check_class_indices(indices, who)
+    findings = check_class_indices(indices, who, own)
     if classes and len(indices) != classes:
         findings.append(_other_indices(who, len(indices), classes))
     return findings

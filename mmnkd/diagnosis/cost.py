@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from statistics import median
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..taps import as_logits, recorded
-from .look import preprocessed, target_of
+from .batches import preprocessed, target_of, timed
 
-__all__ = ['Cost', 'measure_cost', 'peak_memory', 'timed']
+__all__ = ['Cost', 'measure_cost', 'peak_memory']
 
 # Steps are timed until there are so many, or this time has passed.
 MOST_STEPS, BUDGET = 24, 10.0
@@ -129,25 +129,6 @@ def peak_memory(device: torch.device) -> int:
         return 0
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size if sys.platform == 'darwin' else 1024 * size
-
-
-def timed(
-    call: Callable[[], Any], device: Optional[torch.device] = None
-) -> tuple[Any, float]:
-    """Return what a call returns, and the seconds until it is done.
-
-    Args:
-        call: What to time.
-        device: Where it computes.
-    """
-    on_gpu = device is not None and device.type == 'cuda'
-    if on_gpu:
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    result = call()
-    if on_gpu:
-        torch.cuda.synchronize(device)
-    return result, time.perf_counter() - start
 
 
 def _parts(

@@ -20,6 +20,7 @@ def check_data(
     *,
     num_classes: Optional[int] = None,
     teacher_classes: Optional[Sequence[str]] = None,
+    batches: Optional[int] = None,
 ) -> list[Finding]:
     """Look at a data set's classes and labels.
 
@@ -28,11 +29,14 @@ def check_data(
         num_classes: Classes of the student's head, None if it doesn't tell.
         teacher_classes: Names of the teacher's, one for each of the
             student's; None if they aren't known.
+        batches: Batches of an epoch, None if they aren't counted.
 
     Returns:
         ``no-images``, ``class-count``, ``class-order``, ``label-range``
         (errors) and ``class-names`` (a warning).
     """
+    if not hasattr(dataset, '__len__'):
+        return []
     if len(dataset) == 0:
         return [
             Finding(
@@ -42,10 +46,20 @@ def check_data(
                 'Look at its `data_root`, `ann_file` and `data_prefix`.',
             )
         ]
+    if batches == 0:
+        return [
+            Finding(
+                'no-images',
+                'error',
+                f'Expected a whole batch, but the {len(dataset)} images are '
+                'fewer, and `drop_last` drops them.',
+                'Set a smaller `batch_size`, or `drop_last=False`.',
+            )
+        ]
     names = (getattr(dataset, 'metainfo', None) or {}).get('classes')
     findings = []
-    if names and num_classes and len(names) > num_classes:
-        findings.append(too_few_outputs(len(names), num_classes))
+    if names and num_classes:
+        findings += compare_counts(len(names), num_classes)
     if names and teacher_classes:
         findings += compare_classes(teacher_classes, names)
     labels = _labels(dataset)
@@ -54,15 +68,24 @@ def check_data(
     return findings
 
 
-def too_few_outputs(of_data: int, of_head: int) -> Finding:
-    """Say that a head has no outputs for some classes of the data."""
-    return Finding(
-        'class-count',
-        'error',
-        f"Expected the student's head to have the {of_data} classes of the "
-        f'data set, but it has {of_head}.',
-        f'Set `model.head.num_classes={of_data}`.',
-    )
+def compare_counts(of_data: int, of_head: int) -> list[Finding]:
+    """Expect as many classes in the data as in the student's head.
+
+    Returns:
+        ``class-count``: an error for classes without an output, a warning for
+        outputs without a class.
+    """
+    if of_data == of_head:
+        return []
+    return [
+        Finding(
+            'class-count',
+            'error' if of_data > of_head else 'warning',
+            f"Expected the student's head to have the {of_data} classes of "
+            f'the data set, but it has {of_head}.',
+            f'Set `model.head.num_classes={of_data}`.',
+        )
+    ]
 
 
 def check_labels(low: int, high: int, num_classes: int) -> list[Finding]:

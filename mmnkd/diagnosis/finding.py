@@ -28,6 +28,7 @@ NAMES = {
     'images-nan': 'images are not finite numbers',
     'label-range': "labels are not among the head's classes",
     'loss-nan': 'a loss is not a finite number',
+    'loss-share': 'a loss is too small or too large to matter',
     'losses': 'the losses can not be computed',
     'model': 'student or teacher can not be built',
     'model-type': "the model's type has no teacher",

@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import MessageHub, print_log
 from torch import Tensor, nn
 
-from .batch import check_batch, top1
+from .batch import check_batch, top1, total
 from .finding import check_names, settle
 from .networks import check_networks, count_parameters, live_teachers
 
@@ -153,7 +153,7 @@ def describe(
             if key == f'loss_{name}' or key.startswith(f'loss_{name}_')
         ]
         own -= {*terms}
-        values = ', '.join(_value(key, logged[key]) for key in terms)
+        values = ', '.join(f'{k} {total(logged[k]):.4g}' for k in terms)
         numbers = ', '.join(
             f'{key}={value}'
             for key, value in vars(loss).items()
@@ -161,7 +161,7 @@ def describe(
         )
         yield f'{name}: {type(loss).__name__}({numbers}): {values}'
     weight = model.student_loss_weight
-    values = ', '.join(_value(k, logged[k]) for k in logged if k in own)
+    values = ', '.join(f'{k} {total(logged[k]):.4g}' for k in sorted(own))
     yield f"the student's own, weight {weight}: {values}"
 
 
@@ -181,9 +181,3 @@ def _of_images(images: Tensor) -> str:
     shape = 'x'.join(map(str, images.shape[1:]))
     low, high = images.aminmax()
     return f'{shape} from {low:.2f} to {high:.2f}'
-
-
-def _value(name: str, value: Any) -> str:
-    parts = value if isinstance(value, (list, tuple)) else [value]
-    total = sum(torch.as_tensor(part).float().mean().item() for part in parts)
-    return f'{name} {total:.4g}'

@@ -40,10 +40,13 @@ def check_networks(
     student = count_parameters(model)
     for who, teacher in live_teachers(model).items():
         findings += _check_std(teacher.network, who)
-        findings += check_class_indices(teacher.class_indices, who)
         findings += _check_size(student, teacher.network, who)
-        if classes and teacher.classes:
-            findings += compare_classes(_picked(teacher), classes, who)
+        known = teacher.classes
+        indices = teacher.class_indices
+        wrong = check_class_indices(indices, who, known and len(known))
+        if classes and known and not wrong:
+            wrong = compare_classes(known, classes, who, indices)
+        findings += wrong
     schedules = {
         name: loss.weight_schedule.schedulers
         for name, loss in model.distill_losses.items()
@@ -79,10 +82,20 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def check_class_indices(
-    indices: Optional[Sequence[int]], who: str = 'the teacher'
+    indices: Optional[Sequence[int]], who: str, classes: Optional[int] = None
 ) -> list[Finding]:
-    """Expect each class of a teacher once."""
+    """Expect each index once, and among a teacher's `classes` if known."""
     given = list(indices or ())
+    if classes and given and max(given) >= classes:
+        return [
+            Finding(
+                'class-indices',
+                'error',
+                f'Expected `class_indices` of {who} from 0 to {classes - 1}, '
+                f'as it has {classes} classes, but got {max(given)}.',
+                'Count its classes from 0.',
+            )
+        ]
     twice = sorted({i for i in given if given.count(i) > 1})
     if not twice:
         return []
@@ -95,14 +108,6 @@ def check_class_indices(
             "Give each of the student's classes an own class of the teacher.",
         )
     ]
-
-
-def _picked(teacher: Any) -> list[str]:
-    """Return the names of the classes that the student is compared with."""
-    indices = teacher.class_indices
-    if indices is None:
-        return list(teacher.classes)
-    return [teacher.classes[i] for i in indices if i < len(teacher.classes)]
 
 
 def _check_std(network: nn.Module, who: str) -> list[Finding]:

@@ -102,6 +102,10 @@ class Report:
         known = {finding.message for finding in self.findings}
         self.findings += [f for f in findings if f.message not in known]
 
+    def drop(self, name: str) -> None:
+        """Forget findings of a name, for a better one."""
+        self.findings = [f for f in self.findings if f.name != name]
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""
         content = asdict(self)

@@ -110,20 +110,28 @@ def _check_target_values(target: Tensor, num_classes: int) -> None:
 
 def check_positive(name: str, value: float) -> None:
     """Expect a finite number > 0."""
-    if not isinstance(value, (int, float)) or not 0 < value < float('inf'):
+    if not _is_number(value) or not 0 < value < float('inf'):
         raise _wrong_number(name, value, 'positive and finite')
 
 
 def check_not_negative(name: str, value: float) -> None:
     """Expect a finite number >= 0."""
-    if not isinstance(value, (int, float)) or not 0 <= value < float('inf'):
+    if not _is_number(value) or not 0 <= value < float('inf'):
         raise _wrong_number(name, value, 'finite and at least 0')
 
 
 def check_share(name: str, value: float) -> None:
     """Expect a number in [0, 1)."""
-    if not isinstance(value, (int, float)) or not 0 <= value < 1:
+    if not _is_number(value) or not 0 <= value < 1:
         raise _wrong_number(name, value, 'at least 0 and less than 1')
+
+
+def check_flag(name: str, value: bool) -> None:
+    """Expect True or False; 'False' as a string would be true."""
+    if not isinstance(value, bool):
+        raise TypeError(
+            f'Expected `{name}` to be True or False, but got {value!r}.'
+        )
 
 
 def check_count(name: str, value: Optional[int]) -> None:
@@ -144,8 +152,12 @@ def check_reduction(reduction: str) -> None:
         )
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _wrong_number(name: str, value: float, expected: str) -> Exception:
-    if not isinstance(value, (int, float)):
+    if not _is_number(value):
         return TypeError(
             f'Expected `{name}` to be a number, but got {value!r}.'
         )

@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 from torch import Tensor
 
 from ..functional import entropy_weight, standardize
-from ..functional.checks import check_positive
+from ..functional.checks import check_flag, check_positive
 from .base import DistillLoss
 
 __all__ = ['RowLoss', 'TeacherLogitsLoss']
@@ -93,6 +93,7 @@ class TeacherLogitsLoss(RowLoss):
     ) -> None:
         super().__init__(**kwargs)
         check_positive('temperature', temperature)
+        check_flag('standardize', standardize)
         self.temperature = temperature
         self.standardize = standardize
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, Optional
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from ..taps import as_logits, check_taps
+from ..taps import TapError, as_logits, check_taps
 from .fast import Forward, accelerated
 from .images import ImageAdapter
 
@@ -90,9 +91,11 @@ class Teacher:
         """
         self.expect(taps)
         images = self.adapt(images)
-        if self.device != images.device:
-            self._start(images)
-        result, outputs = self.forward(images, self.recorded_taps)
+        is_first = self.device != images.device
+        with _explained(self.network, images) if is_first else nullcontext():
+            if is_first:
+                self._start(images)
+            result, outputs = self.forward(images, self.recorded_taps)
         if 'logits' in taps:
             outputs['logits'] = self._logits(result, outputs)
         return outputs
@@ -135,6 +138,22 @@ class Teacher:
                 f'{self.highest_class}.'
             )
         return logits.index_select(1, self.columns)
+
+
+@contextmanager
+def _explained(network: nn.Module, images: Tensor) -> Iterator[None]:
+    """Say what to do where a network doesn't take the images."""
+    try:
+        yield
+    except (TapError, torch.cuda.OutOfMemoryError):
+        raise
+    except (RuntimeError, AssertionError) as error:  # of shapes
+        raise ValueError(
+            f'Expected the teacher {type(network).__name__} to take images '
+            f'of shape {tuple(images.shape)}, but got: {error}. Set '
+            '`teacher.input_size` to the size that it takes, or take a '
+            'teacher of images like these.'
+        ) from error
 
 
 def _check_classes(network: nn.Module) -> None:

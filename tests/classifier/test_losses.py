@@ -58,7 +58,7 @@ def test_losses_may_be_modules_and_classes_and_of_a_scope():
             'a': TFNKDLoss(),
             'b': {'type': TFNKDLoss},
             'c': {'type': 'NKDLoss', '_scope_': 'mmpretrain'},
-            'd': torch.nn.MSELoss(),
+            'd': tiny.Projected(),
         }
     )
     assert losses.student_taps == {'logits'}
@@ -68,7 +68,7 @@ def test_losses_may_be_modules_and_classes_and_of_a_scope():
 
 
 def test_a_loss_with_taps_that_are_no_names_is_refused():
-    loss = torch.nn.MSELoss()
+    loss = tiny.Projected()
     loss.student_taps = [3]
     with pytest.raises(TypeError, match=r'taps to be a name.*\[3\]'):
         LossDict({'mine': loss})

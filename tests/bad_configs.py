@@ -1,0 +1,196 @@
+"""Mistakes in configs, each with what a user sees and what to do.
+
+``python tests/bad_configs.py`` writes docs/faults.md from the tables below;
+tests/test_bad_configs.py trains each of them.
+"""
+
+import os
+import pickle
+import sys
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+import mistakes_in_data
+import mistakes_in_losses
+import mistakes_in_models
+import mistakes_in_runs
+import tiny
+import torch
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / 'docs/faults.md'
+PARTS = (
+    mistakes_in_models,
+    mistakes_in_losses,
+    mistakes_in_data,
+    mistakes_in_runs,
+)
+MISTAKES = [mistake for part in PARTS for mistake in part.MISTAKES]
+
+
+class Outcome(NamedTuple):
+    """Hold what a training ended with: an error, or warnings."""
+
+    kind: str  # the error's type, or 'warning'
+    text: str
+
+
+def prepare(folder):
+    """Write what the mistakes are made in: networks that were trained."""
+    folder.mkdir(parents=True, exist_ok=True)
+    preprocessor = f'data_preprocessor = {tiny.PREPROCESSOR}\n'
+    teacher = tiny.resnet(width=8)
+    (folder / 'teacher.py').write_text(preprocessor + f'model = {teacher}\n')
+    student = {
+        **tiny.resnet(),
+        'type': 'DistilledClassifier',
+        'teacher': {'model': 'teacher.py', 'checkpoint': 'teacher.pth'},
+        'distill_losses': tiny.nkd(),
+    }
+    run = tiny.runner(teacher, folder / 'teacher', epochs=2, images=640)
+    run.train()
+    state = run.model.state_dict()
+    classes = [str(digit) for digit in range(10)]
+
+    def save(name, state, classes=classes):
+        meta = {'dataset_meta': {'classes': classes}}
+        content = {'state_dict': state, 'meta': meta}
+        torch.save(content, folder / f'{name}.pth')
+
+    save('teacher', state)
+    save('other_order', state, classes[::-1])
+    save('other_names', state, [f'digit {name}' for name in classes])
+    save('nan', {k: v * float('nan') for k, v in state.items()})
+    zeros = {k: 0 * v for k, v in state.items()}
+    save('constant', zeros)
+    torch.manual_seed(0)
+    random = tiny.build({**teacher, 'data_preprocessor': tiny.PREPROCESSOR})
+    random.init_weights()
+    save('random', random.state_dict())
+    save('student', tiny.build(tiny.resnet()).state_dict())
+    one = tiny.resnet(width=8)
+    one['backbone'] = {**one['backbone'], 'in_channels': 1}
+    grey = {'num_classes': 10, 'mean': [77.8], 'std': [95.8]}
+    (folder / 'grey.py').write_text(
+        f'data_preprocessor = {grey}\nmodel = {one}\n'
+    )
+    save('grey', tiny.build(one).state_dict())
+    wide = tiny.resnet(width=8, classes=12)
+    (folder / 'twelve.py').write_text(preprocessor + f'model = {wide}\n')
+    save('twelve', tiny.build(wide).state_dict(), [*'abcdefghijkl'])
+    (folder / 'page.pth').write_text('<html>404</html>')
+    (folder / 'cut.pth').write_bytes(
+        (folder / 'teacher.pth').read_bytes()[:5000]
+    )
+
+    def loader(split, shuffle):
+        return {
+            'batch_size': 16,
+            'num_workers': 0,
+            'persistent_workers': False,
+            'dataset': {
+                'type': 'Digits',
+                'split': split,
+                'indices': 64,
+                'pipeline': [{'type': 'PackInputs'}],
+                'serialize_data': False,
+            },
+            'sampler': {'type': 'DefaultSampler', 'shuffle': shuffle},
+        }
+
+    parts = {
+        'custom_imports': {
+            'imports': ['mmnkd'],
+            'allow_failed_imports': False,
+        },
+        'default_scope': 'mmpretrain',
+        'model': student,
+        'data_preprocessor': tiny.PREPROCESSOR,
+        'train_dataloader': loader('train', True),
+        'val_dataloader': loader('test', False),
+        'val_evaluator': {'type': 'Accuracy'},
+        'train_cfg': {'by_epoch': True, 'max_epochs': 2},
+        'val_cfg': {},
+        'optim_wrapper': {'optimizer': {'type': 'SGD', 'lr': 0.05}},
+        'randomness': {'seed': 1},
+    }
+    text = ''.join(f'{key} = {value!r}\n' for key, value in parts.items())
+    (folder / 'base.py').write_text(text)
+    (folder / 'files').mkdir(exist_ok=True)
+
+
+def train(folder, number, mistake):
+    """Train a config in a process of its own, and tell how it ended."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        try:
+            outcome = _train(folder, f'm{number}', mistake)
+            os.write(writing, pickle.dumps(outcome))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, 'rb') as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    return pickle.loads(answer)
+
+
+def _train(folder, name, mistake):
+    from mmnkd.cli import train as command
+
+    os.chdir(folder)
+    log = os.open(f'{name}.out', os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    config = Path(f'{name}.py')
+    config.write_text(mistake.config)
+    options = ['--work-dir', f'work/{name}', *mistake.options]
+    try:
+        command.main([str(config), *options])
+    except BaseException as error:
+        traceback.print_exc()
+        notes = getattr(error, '__notes__', ())
+        text = error.args[0] if isinstance(error, KeyError) else str(error)
+        return Outcome(type(error).__name__, ' '.join([str(text), *notes]))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    lines = Path(f'{name}.out').read_text().splitlines()
+    warnings = [line for line in lines if 'WARNING' in line]
+    return Outcome('warning' if warnings else 'nothing', '\n'.join(warnings))
+
+
+_HEAD = """\
+# Faults: what you see, what it means, what to do
+
+`mmnkd train` stops at most mistakes before it trains, and the first training
+step stops at others. A `[name]` in front is that of a finding: the model's key
+`ignore_findings=['name']` silences it. Each of these {count} mistakes is made
+by a test; `python tests/bad_configs.py` writes this page.
+
+| What was written | What you see | What it means | What to do |
+|---|---|---|---|
+"""
+
+
+def _cell(text):
+    """Return a cell of the page in code; a line break ends the code."""
+    lines = text.replace('|', '\\|').splitlines()
+    return '<br>'.join(f'`{line}`' for line in lines)
+
+
+def page():
+    """Return the table as a page."""
+    rows = [
+        f'| {_cell(m.shown)} | {m.kind}: {_cell(m.message)} | {m.means} | '
+        f'{m.fix} |'
+        for m in MISTAKES
+    ]
+    return _HEAD.format(count=len(rows)) + '\n'.join(rows) + '\n'
+
+
+if __name__ == '__main__':
+    PAGE.write_text(page())

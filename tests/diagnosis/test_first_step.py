@@ -1,0 +1,105 @@
+"""The first training step: stops what can't teach, and tells the rest."""
+
+import copy
+
+import pytest
+import tiny
+import torch
+
+from mmnkd.diagnosis.first_step import FirstStep
+
+CONSTANT = 'teacher-constant'
+
+
+def distilled(**keys):
+    return tiny.build(tiny.distilled(**keys)).train()
+
+
+def constant(model):
+    """Let the model's teacher say the same of every image."""
+    model.init_weights()
+    for parameter in model.teacher.network.parameters():
+        parameter.data.zero_()
+    return model
+
+
+def test_an_error_stops_the_first_training_step():
+    model = constant(distilled())
+    with pytest.raises(ValueError, match=r'\[teacher-constant\] Expected.*'):
+        model.loss(*tiny.batch())
+
+
+def test_ignored_findings_train():
+    model = constant(distilled(ignore_findings=[CONSTANT]))
+    assert 'loss_nkd_target' in model.loss(*tiny.batch())
+
+
+def test_nothing_is_looked_at_in_eval_mode_or_without_losses():
+    model = constant(distilled()).eval()
+    model.loss(*tiny.batch())
+    assert model.first_step.is_due
+    plain = distilled(losses=tiny.nkd(loss_weight=0))
+    plain.loss(*tiny.batch())
+    assert plain.first_step.is_due
+
+
+def test_values_are_looked_at_in_the_first_step_only(monkeypatch):
+    model = distilled()
+    model.loss(*tiny.batch())
+    for method in ('begin', 'end'):
+        monkeypatch.setattr(FirstStep, method, None)
+    assert 'loss_nkd_target' in model.loss(*tiny.batch())
+
+
+def test_the_first_step_changes_nothing():
+    torch.manual_seed(0)
+    model = distilled(losses={**tiny.nkd(), 'tf': {'type': 'TFNKDLoss'}})
+    model.init_weights()
+    other = copy.deepcopy(model)
+    other.first_step.is_due = False
+    states = []
+    for each in (model, other):
+        torch.manual_seed(1)
+        losses = each.loss(*tiny.batch())
+        states.append((losses, each.state_dict(), torch.get_rng_state()))
+    (ours, state, numbers), (theirs, expected, others) = states
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    assert tiny.same(state, expected)
+    assert torch.equal(numbers, others)
+
+
+def test_labels_beyond_the_head_are_told_before_the_students_own_loss():
+    model = distilled(losses={'tf': {'type': 'TFNKDLoss'}})
+    with pytest.raises(ValueError, match=r'\[label-range\].*0 to 9.*to 11'):
+        model.loss(*tiny.batch(n=12, classes=12))
+
+
+def test_a_block_of_the_log_says_what_is_trained(log_text):
+    losses = {**tiny.nkd(gamma=2.0), 'tf': {'type': 'TFNKDLoss'}}
+    model = distilled(losses=losses, ignore_findings=['teacher-flat'])
+    model.loss(*tiny.batch(n=8))
+    text = log_text()
+    _, _, block = text.partition('Distilling; the first batch has 8 images\n')
+    lines = [line.strip() for line in block.splitlines()]
+    assert lines[0].startswith('student: ResNet_CIFAR, 0.00 M parameters;')
+    assert 'images 3x8x8 from -' in lines[0]
+    assert lines[1].startswith('teacher: ResNet_CIFAR, 0.01 M parameters')
+    assert f'hash {model.teacher.weights_hash}' in lines[1]
+    assert lines[2].startswith("teacher's top-1: ")
+    assert 'loss_weight=1.0, temperature=1.0, gamma=2.0' in lines[3]
+    assert 'loss_nkd_target' in lines[3]
+    assert lines[4].startswith('tf: TFNKDLoss(loss_weight=1.0): loss_tf ')
+    assert lines[5].startswith("the student's own, weight 1.0: loss_cls ")
+
+
+def test_a_runner_compares_the_classes_of_the_data_set(tmp_path):
+    model = tiny.build(tiny.resnet(width=8))
+    file = tmp_path / 'teacher.pth'
+    meta = {'dataset_meta': {'classes': [str(9 - i) for i in range(10)]}}
+    torch.save({'state_dict': model.state_dict(), 'meta': meta}, file)
+    teacher = tiny.teacher(checkpoint=str(file))
+    config = tiny.distilled(teacher_options=teacher)
+    with pytest.raises(ValueError, match=r'\[class-order\].*\[9, 8, 7'):
+        tiny.train(config, tmp_path / 'wrong')
+    ignoring = {**config, 'ignore_findings': ['class-order']}
+    tiny.train(ignoring, tmp_path / 'ignored', images=16)

@@ -1,0 +1,33 @@
+"""A mistake in a config, and what its training says."""
+
+from typing import NamedTuple
+
+
+class Mistake(NamedTuple):
+    """Say what was written, what one sees and what to do.
+
+    Attributes:
+        wrote: Python that changes a good config, as an heir of it.
+        kind: The error's type, or 'warning'.
+        message: A part of what is said.
+        means: What is wrong.
+        fix: What to do.
+        options: Of ``mmnkd train``.
+    """
+
+    wrote: str
+    kind: str
+    message: str
+    means: str
+    fix: str
+    options: tuple = ()
+
+    @property
+    def shown(self):
+        """Return what was written, or the options."""
+        return self.wrote or ' '.join(self.options)
+
+    @property
+    def config(self):
+        """Return the text of the config."""
+        return f"_base_ = './base.py'\n{self.wrote}\n"
