@@ -1,12 +1,17 @@
 """Write docs/results.md and its figures from the lines of docs/results/."""
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
 import yaml
+
+from mmnkd.compare.statistics import (
+    Difference,
+    paired_difference,
+    spread,
+)
 
 HEAD = """\
 # Results
@@ -167,12 +172,6 @@ def baseline_of(plan: dict, method: str) -> str:
     return plan['methods'][method].get('against', 'baseline')
 
 
-def spread(values: Sequence[float]) -> str:
-    if len(values) < 2:
-        return f'{mean(values):.2f} (1)'
-    return f'{mean(values):.2f} ± {stdev(values):.2f} ({len(values)})'
-
-
 def by_seed(students: list[dict], method: str) -> dict[int, float]:
     return {
         r['seed']: r['top1'][-1] for r in students if r['method'] == method
@@ -181,17 +180,10 @@ def by_seed(students: list[dict], method: str) -> dict[int, float]:
 
 def difference(
     students: list[dict], method: str, against: str = 'baseline'
-) -> tuple[float, float, int]:
-    """Return the mean paired difference, its half-width and the pairs."""
-    from scipy.stats import t
-
-    ours, theirs = by_seed(students, method), by_seed(students, against)
-    gains = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    n = len(gains)
-    if n < 2:
-        return (gains[0] if gains else math.nan), math.nan, n
-    half = t.ppf(0.975, n - 1) * stdev(gains) / math.sqrt(n)
-    return mean(gains), float(half), n
+) -> Difference:
+    return paired_difference(
+        by_seed(students, method), by_seed(students, against)
+    )
 
 
 def difference_cells(
@@ -199,14 +191,8 @@ def difference_cells(
 ) -> list[str]:
     if method == against:
         return ['', '']
-    middle, half, n = difference(students, method, against)
-    if n == 0:
-        return ['', '']
-    if n == 1:
-        return [f'{middle:+.2f} (1)', 'open']
-    low, high = middle - half, middle + half
-    verdict = 'better' if low > 0 else 'worse' if high < 0 else 'open'
-    return [f'{middle:+.2f} [{low:+.2f}, {high:+.2f}] ({n})', verdict]
+    gain = difference(students, method, against)
+    return [str(gain), gain.verdict or '']
 
 
 def origin(lines: list[dict]) -> str:
@@ -254,7 +240,7 @@ def draw(plan: dict, students: list[dict], path: Path) -> None:
                 alpha=0.15,
             )
             against = baseline_of(plan, method)
-            gain, half, n = difference(students, method, against)
+            gain, half, n, _ = difference(students, method, against)
             if method != against and n:
                 width = half if n > 1 else 0
                 gains.errorbar(

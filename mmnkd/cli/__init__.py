@@ -20,6 +20,7 @@ COMMANDS = {
     'distill': 'write a config that distills, from the names of two networks',
     'test': 'test a checkpoint by a config',
     'cache': "store the teacher's outputs, to train on them many times",
+    'compare': 'compare trainings: a table, and a page with charts',
     'doctor': 'look at a training before it costs time',
     'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
