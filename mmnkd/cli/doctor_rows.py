@@ -31,9 +31,8 @@ def _plan(report: Report) -> list[tuple[str, str]]:
     for network in report.networks:
         text = f'{network.kind}, {_number(network.parameters)} parameters'
         if network.weights:
-            text += f', weights {network.weights[:8]}'
-        if network.source:
-            text += f' from {Path(network.source).name}'
+            source = network.source or 'no file'
+            text += f', weights {network.weights[:8]} from {Path(source).name}'
         rows.append((network.who.capitalize(), text))
     length = f'{plan.epochs} epochs' if plan.epochs else ''
     if report.steps:
