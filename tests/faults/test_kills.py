@@ -23,7 +23,9 @@ model = dict(
             type='USKDLoss', student_taps=['logits', 'backbone.layer1']),
         mgd=dict(
             type='MGDLoss', mask_ratio=0.5, **teacher_taps,
-            weight_schedule=dict(type='LinearLR', start_factor=0.1, end=50))))
+            weight_schedule=dict(
+                type='LinearLR', start_factor=0.1, by_epoch={by_epoch},
+                end=50))))
 train_dataloader = dict(
     batch_size=32, dataset=dict(indices=96{pipeline}),
     sampler=dict(type={sampler!r}))
