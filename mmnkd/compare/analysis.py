@@ -9,8 +9,9 @@ from typing import Callable, NamedTuple, Optional
 import torch
 from torch import Tensor
 
+from ..metrics import fidelity
 from ..teacher.images import Format
-from .judge import Agreement, Judgment, agreement, divergence, judge
+from .judge import Agreement, Judgment, agreement, judge
 from .predict import Network, find_teacher, open_student, teach
 from .runs import Run
 
@@ -224,7 +225,7 @@ def _examples(
 ) -> list[Example]:
     """Pick the images with the largest divergence from the reference."""
     log_p, log_reference = asked.values()
-    apart = divergence(log_p, log_reference)
+    apart = fidelity(log_p, log_reference, target)['kl']
     chosen = apart.topk(min(EXAMPLES, len(apart))).indices.tolist()
     examples = []
     for place in chosen:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ['Agreement', 'Judgment', 'agreement', 'divergence', 'judge']
+from ..metrics import fidelity
+
+__all__ = ['Agreement', 'Judgment', 'agreement', 'judge']
 
 BINS = 15  # of confidence, as Guo et al. (arXiv 1706.04599) took
 RANKS = 20  # non-target classes that are shown, the most probable first
@@ -51,12 +53,16 @@ class Agreement:
         top1: Images with the same prediction.
         divergence: Mean Kullback-Leibler divergence of the student from the
             teacher, in nats.
+        nkd_target: Mean of NKD's target term.
+        nkd_nontarget: Mean of its non-target term, with the usual gamma.
         where_right: The student's accuracy where the teacher is right.
         where_wrong: And where it is wrong; NaN if it never is.
     """
 
     top1: float
     divergence: float
+    nkd_target: float
+    nkd_nontarget: float
     where_right: float
     where_wrong: float
 
@@ -101,21 +107,17 @@ def judge(log_p: Tensor, target: Tensor) -> Judgment:
     )
 
 
-def divergence(log_p: Tensor, log_teacher: Tensor) -> Tensor:
-    """Return (N,) KL(teacher || student) of (N, C) log-probabilities."""
-    terms = log_teacher.exp() * (log_teacher - log_p)
-    return terms.nan_to_num(nan=0.0).sum(dim=1)  # 0 · log 0 = 0
-
-
 def agreement(log_p: Tensor, log_teacher: Tensor, target: Tensor) -> Agreement:
     """Compare a student with its teacher on the same images."""
-    student, teacher = log_p.argmax(dim=1), log_teacher.argmax(dim=1)
-    right, sure = student == target, teacher == target
+    rows = fidelity(log_p, log_teacher, target)
+    sure = rows['teacher_right'] == 1
     return Agreement(
-        top1=float((student == teacher).double().mean()),
-        divergence=float(divergence(log_p, log_teacher).mean()),
-        where_right=float(right[sure].double().mean()),
-        where_wrong=float(right[~sure].double().mean()),
+        top1=float(rows['agree'].mean()),
+        divergence=float(rows['kl'].mean()),
+        nkd_target=float(rows['nkd_target'].mean()),
+        nkd_nontarget=float(rows['nkd_nontarget'].mean()),
+        where_right=float(rows['student_right'][sure].mean()),
+        where_wrong=float(rows['student_right'][~sure].mean()),
     )
 
 

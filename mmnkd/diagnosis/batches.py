@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..classifier.dry_run import blank_image
@@ -77,13 +77,14 @@ def take(loader: DataLoader, count: int) -> Batches:
 
 
 def random_batches(
-    model: nn.Module, config: Config, count: int
+    model: Any, config: Config, val: Batches, count: int
 ) -> list[dict[str, Any]]:
     """Return batches of noise, to time a training whose images are missing.
 
     Args:
         model: Says how many channels it takes.
         config: Says how large the images are.
+        val: Validation batches, whose images have the size if there are any.
         count: How many batches.
     """
     _, channels, height, width = blank_image(model).shape
@@ -93,6 +94,9 @@ def random_batches(
             height = width = size
         elif isinstance(size, (tuple, list)) and len(size) == 2:
             height, width = size
+    if val.real:
+        images = preprocessed(model, val.real[0], training=False)['inputs']
+        _, channels, height, width = images.shape
     generator = torch.Generator().manual_seed(0)
     shape = (config.train_dataloader.batch_size, channels, height, width)
     return [

@@ -34,7 +34,7 @@ def estimate(
     """
     plan = report.plan
     assert plan is not None
-    batches = train.real or random_batches(model, config, 2)
+    batches = train.real or random_batches(model, config, val, 2)
     validate = val.seconds
     if val.real:
         _, seconds = timed(lambda: model.eval().val_step(val.real[-1]))

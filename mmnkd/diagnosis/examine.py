@@ -54,7 +54,8 @@ def examine(
 ) -> Report:
     """Find out what a training will do, cost and come across.
 
-    A copy in memory is trained for a few steps; nothing is written.
+    A copy in memory is trained for a few steps; nothing is written. Random
+    numbers of this process start again at seed 0.
 
     Args:
         config: A config file.
@@ -274,10 +275,9 @@ def _read(config: Union[str, Path], options: Mapping[str, Any]) -> Config:
 
 def _mend(teacher: Mapping[str, Any]) -> str:
     """Say how to come by a teacher's weights."""
-    model = str(teacher.get('model'))
-    if Path(model).is_file():
-        path = os.path.relpath(model)
-        return f'Train it first: mmnkd train {path}'
+    model = teacher.get('model')
+    if isinstance(model, str) and Path(model).is_file():
+        return f'Train it first: mmnkd train {os.path.relpath(model)}'
     return 'Look at `teacher.checkpoint`.'
 
 

@@ -76,8 +76,8 @@ def dist_loss(
     s = F.softmax(student / temperature, dim=1)
     t = F.softmax(teacher / temperature, dim=1)
     inter_class = 1 - _pearson(s, t, dim=1)
-    pair = gathered(s, batch), gathered(t, batch)
-    intra_class = 1 - _pearson(*pair, dim=0).mean()
+    all_s, all_t = gathered(s, batch), gathered(t, batch)
+    intra_class = 1 - _pearson(all_s, all_t, dim=0).mean()
     relations = beta * inter_class + gamma * intra_class
     return reduce_loss(temperature**2 * relations, reduction)
 
