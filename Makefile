@@ -7,7 +7,7 @@ VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup demo test test-docs test-faults lint format docs docs-serve
+.PHONY: setup demo test test-docs test-faults test-wheel lint format docs docs-serve wheel
 
 setup: $(READY)
 
@@ -27,7 +27,7 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n auto --maxprocesses 4 --dist loadfile -m 'not slow and not docs'
 
 test-docs: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pages -m 'docs and not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/pages -m 'docs and not slow'
 
 # Kills, hostile files, fuzzing, leaks: an hour or two, with figures.
 test-faults: $(READY)
@@ -49,3 +49,12 @@ docs: $(READY)
 
 docs-serve: $(READY)
 	$(BIN)/mkdocs serve
+
+wheel: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+
+# The wheel in an empty environment for each extra; by hand, before a release.
+test-wheel: wheel
+	tests/wheel.sh
