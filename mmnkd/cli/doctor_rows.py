@@ -30,9 +30,10 @@ def _plan(report: Report) -> list[tuple[str, str]]:
     rows = []
     for network in report.networks:
         text = f'{network.kind}, {_number(network.parameters)} parameters'
-        if network.weights:
-            source = network.source or 'no file'
-            text += f', weights {network.weights[:8]} from {Path(source).name}'
+        if network.weights and report.is_teacher_real:
+            text += f', weights {network.weights[:8]}'
+        if network.source:
+            text += f' from {Path(network.source).name}'
         rows.append((network.who.capitalize(), text))
     length = f'{plan.epochs} epochs' if plan.epochs else ''
     if report.steps:
@@ -144,7 +145,7 @@ def _cost(report: Report, cost: Cost) -> list[tuple[str, str]]:
     noise = '' if report.is_data_real else ', on images of noise'
     step = f'{_seconds(cost.total)} on {report.stack["device"]}{noise}: '
     rows = [('A step', step + ', '.join(shown))]
-    if cost.workers:
+    if cost.workers and cost.load:
         rows.append(
             (
                 'Loading',

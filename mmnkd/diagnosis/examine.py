@@ -54,7 +54,8 @@ def examine(
 ) -> Report:
     """Find out what a training will do, cost and come across.
 
-    A copy in memory is trained for a few steps; nothing is written.
+    A copy in memory is trained for a few steps; nothing is written. Random
+    numbers of this process start again at seed 0.
 
     Args:
         config: A config file.

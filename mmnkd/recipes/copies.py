@@ -6,7 +6,7 @@ import ast
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.config import Config
 
@@ -33,25 +33,32 @@ def standalone(name: str) -> str:
             f'Expected a config of `mmnkd list configs`, but got {name!r}. '
             f'Nearest: {", ".join(near) or "none"}.'
         )
-    base = _foreign_base(path)
+    bases = _foreign_bases(path)
     inherited = Config()
     lines = [f'"""{_docstring(path)}"""', '']
-    if base is not None:
-        inherited = Config.fromstring(f'_base_ = {base!r}', '.py')
-        lines.append(f'_base_ = {base!r}')
+    if bases:
+        base = repr(bases[0] if len(bases) == 1 else bases)
+        inherited = Config.fromstring(f'_base_ = {base}', '.py')
+        lines.append(f'_base_ = {base}')
     own = _difference(Config.fromfile(path).to_dict(), inherited.to_dict())
     return '\n'.join([*lines, *assignments(own)]) + '\n'
 
 
-def _foreign_base(path: Path) -> Optional[str]:
-    """Follow the bases to one of another package, if there is any."""
+def _foreign_bases(path: Path) -> list[str]:
+    """Follow the bases to those of other packages."""
     for node in _parsed(path).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == (
-            '_base_'
+        if isinstance(node, ast.Assign) and '_base_' in map(
+            ast.unparse, node.targets
         ):
-            base = ast.literal_eval(node.value)
-            return base if '::' in base else _foreign_base(path.parent / base)
-    return None
+            value = ast.literal_eval(node.value)
+            found: list[str] = []
+            for base in [value] if isinstance(value, str) else value:
+                is_own = '::' not in base
+                found += (
+                    _foreign_bases(path.parent / base) if is_own else [base]
+                )
+            return found
+    return []
 
 
 def _docstring(path: Path) -> str:

@@ -62,7 +62,7 @@ def shipped() -> list[Card]:
     root = configs_folder().parent
     index = load(str(root / 'model-index.yml'))
     shared = {c.name: _facts(c) for c in index.collections}
-    return [
+    cards = [
         Card(
             root / model.config,
             {**shared[model.in_collection], **_facts(model)},
@@ -72,6 +72,12 @@ def shipped() -> list[Card]:
             },
         )
         for model in index.models
+    ]
+    known = {card.config for card in cards}
+    return cards + [
+        Card(path, {}, {})  # configs to start from have no card
+        for path in sorted(configs_folder().glob('[!_]*/*.py'))
+        if path not in known
     ]
 
 

@@ -107,6 +107,51 @@ def test_without_the_teachers_file_its_time_is_known_and_its_answers_not(
     assert report.cost.teacher > 0
 
 
+MIXUP = {'augments': {'type': 'Mixup', 'alpha': 0.2}}
+LAYERS = {
+    'student_taps': 'backbone.layer2',
+    'teacher_taps': 'backbone.layer2',
+}
+MGD = {'type': 'MGDLoss', **LAYERS}
+TEACHER = {'model': examined.TEACHER, 'checkpoint': None}
+ITERATIONS = {'_delete_': True, 'by_epoch': False, 'max_iters': 9}
+AMP = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.dtype': 'bf16'}
+KINDS = {
+    'without a teacher': {
+        'model.teacher': None,
+        'model.distill_losses': {
+            '_delete_': True,
+            'tf_nkd': {'type': 'TFNKDLoss'},
+        },
+    },
+    'two teachers': {'model.teacher': [TEACHER, TEACHER]},
+    'features': {'model.distill_losses': {'_delete_': True, 'mgd': MGD}},
+    'mixed images': {'model.train_cfg': MIXUP},
+    'iterations': {'train_cfg': ITERATIONS},
+    'mixed precision': AMP,
+    'no validation': {
+        'val_dataloader': None,
+        'val_cfg': None,
+        'val_evaluator': None,
+    },
+}
+
+
+@pytest.mark.parametrize('kind', sorted(KINDS))
+def test_all_kinds_of_trainings_are_timed(config, kind):
+    report = examine(config, batches=1, device='cpu', options=KINDS[kind])
+    told = {f.name: str(f) for f in report.findings}
+    # Of teachers whose weights are random.
+    known = {'teacher-flat', 'teacher-chance', 'term-small'}
+    assert told.keys() <= known, told
+    assert report.cost.step > 0
+    assert report.steps == (9 if kind == 'iterations' else 2 * 19)
+    assert report.terms
+    assert (report.signal is None) == (
+        kind in ('without a teacher', 'features')
+    )
+
+
 def test_findings_that_the_user_ignores_say_nothing(config):
     options = {'model.distill_losses.nkd.loss_weight': 50.0}
     report = examine(config, batches=1, device='cpu', options=options)
@@ -117,11 +162,6 @@ def test_findings_that_the_user_ignores_say_nothing(config):
 
 
 CUSTOM = {'type': 'CustomDataset', '_delete_': True, 'data_root': 'nowhere'}
-MGD = {
-    'type': 'MGDLoss',
-    'student_taps': 'backbone.layer9',
-    'teacher_taps': 'backbone.layer2',
-}
 # What is wrong: the options that make it so, the exit code, a finding and a
 # part of its message.
 BROKEN = {
@@ -145,7 +185,12 @@ BROKEN = {
         'Expected a `model.type` that distills',
     ),
     'no such tap': (
-        {'model.distill_losses.mgd': MGD},
+        {
+            'model.distill_losses.mgd': {
+                **MGD,
+                'student_taps': 'backbone.layer9',
+            }
+        },
         2,
         'model',
         "got 'backbone.layer9'. Nearest: ['backbone.layer",
