@@ -89,9 +89,11 @@ def read_checkpoint(source: str, map_location: Any = 'cpu') -> Any:
         check_archive(path)
         return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # of any kind, as files are
-        # What torch prints before this recommends weights_only=False.
+        # What torch prints around this recommends weights_only=False.
         reason = str(error).split('WeightsUnpickler error: ')[-1]
-        reason = f'{type(error).__name__}: {" ".join(reason.split())}'
+        reason = ' '.join(reason.split()).partition(' Check the doc')[0]
+        reason = reason.split('. ')[0]
+        reason = f'{type(error).__name__}: {reason}'
         place = source if str(path) == source else f'{source} ({path})'
         raise ValueError(
             f'Expected {place!r} to be a checkpoint of tensors and plain '

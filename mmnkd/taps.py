@@ -34,7 +34,9 @@ def tap_names(taps: TapNames) -> tuple[str, ...]:
     Raises:
         TypeError: They aren't names.
     """
-    names = (taps,) if isinstance(taps, str) else tuple(taps or ())
+    names: tuple = (taps,)
+    if taps is None or isinstance(taps, (list, tuple)):
+        names = tuple(taps or ())
     if not all(isinstance(name, str) for name in names):
         raise TypeError(
             'Expected taps to be a name, a list of names or None, but got '

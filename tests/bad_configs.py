@@ -20,13 +20,13 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / 'docs/faults.md'
-PARTS = (
-    mistakes_in_models,
-    mistakes_in_losses,
-    mistakes_in_data,
-    mistakes_in_runs,
-)
-MISTAKES = [mistake for part in PARTS for mistake in part.MISTAKES]
+PARTS = {
+    'Model and teacher': mistakes_in_models.MISTAKES,
+    'Distillation losses': mistakes_in_losses.MISTAKES,
+    'Data': mistakes_in_data.MISTAKES,
+    'Optimizer, schedule, hooks, keys': mistakes_in_runs.MISTAKES,
+}
+MISTAKES = [mistake for part in PARTS.values() for mistake in part]
 
 
 class Outcome(NamedTuple):
@@ -170,6 +170,9 @@ _HEAD = """\
 step stops at others. A `[name]` in front is that of a finding: the model's key
 `ignore_findings=['name']` silences it. Each of these {count} mistakes is made
 by a test; `python tests/bad_configs.py` writes this page.
+"""
+_COLUMNS = """
+## {name}
 
 | What was written | What you see | What it means | What to do |
 |---|---|---|---|
@@ -177,19 +180,20 @@ by a test; `python tests/bad_configs.py` writes this page.
 
 
 def _cell(text):
-    """Return a cell of the page in code; a line break ends the code."""
+    """Return a cell of the page in code, which ends with a line."""
     lines = text.replace('|', '\\|').splitlines()
-    return '<br>'.join(f'`{line}`' for line in lines)
+    return '<br>'.join(f'`` {line} ``' for line in lines)
 
 
 def page():
-    """Return the table as a page."""
-    rows = [
-        f'| {_cell(m.shown)} | {m.kind}: {_cell(m.message)} | {m.means} | '
-        f'{m.fix} |'
-        for m in MISTAKES
-    ]
-    return _HEAD.format(count=len(rows)) + '\n'.join(rows) + '\n'
+    """Return the tables as a page."""
+    text = _HEAD.format(count=len(MISTAKES))
+    for name, part in PARTS.items():
+        text += _COLUMNS.format(name=name)
+        for m in part:
+            cells = (_cell(m.shown), f'{m.kind}: {_cell(m.message)}')
+            text += f'| {" | ".join([*cells, m.means, m.fix])} |\n'
+    return text
 
 
 if __name__ == '__main__':

@@ -1,10 +1,16 @@
 """Commands of the project, run as a user runs them."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+import torch
+
+from mmnkd.cli import main
 
 ROOT = Path(__file__).parents[1]
 MMNKD = [sys.executable, '-m', 'mmnkd']
@@ -35,5 +41,34 @@ def run(*command, code=0):
     return result.stdout
 
 
+def forked(*arguments, code=0):
+    """Return what ``mmnkd`` prints in a process of its own.
+
+    It is a fork of this one, because a new process takes seconds to import
+    the stack.
+    """
+    if torch.cuda.is_available():  # which a fork can't use
+        return run(*MMNKD, *arguments, code=code)
+    with tempfile.TemporaryFile('w+') as printed:
+        given = printed.fileno(), [str(part) for part in arguments]
+        context = multiprocessing.get_context('fork')
+        process = context.Process(target=_main, args=given)
+        process.start()
+        process.join()
+        printed.seek(0)
+        output = printed.read()
+    assert process.exitcode == code, output
+    return output
+
+
+def _main(output, arguments):
+    for number in (1, 2):
+        os.dup2(output, number)
+    sys.stdout, sys.stderr = os.fdopen(1, 'w', 1), os.fdopen(2, 'w', 1)
+    os.environ.update(ENVIRONMENT)
+    os.chdir(ROOT)
+    sys.exit(main(arguments))
+
+
 def train(config, *options):
-    return run(*MMNKD, 'train', config, *options)
+    return forked('train', config, *options)

@@ -197,7 +197,7 @@ MISTAKES = [
     model(
         "init_cfg=dict(type='Pretrained', checkpoint='no.pth')",
         'FileNotFoundError',
-        'no.pth can not be found',
+        "none at 'no.pth'",
         *NO_FILE,
     ),
     model(

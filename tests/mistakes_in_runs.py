@@ -153,6 +153,27 @@ MISTAKES = [
         *NAME,
     ),
     Mistake("load_from = 'no.pth'", 'FileNotFoundError', 'no.pth', *NO_FILE),
+    Mistake(
+        "load_from = 'page.pth'",
+        'ValueError',
+        "Expected 'page.pth' to be a checkpoint",
+        'The file is a web page, no checkpoint.',
+        'Download it again.',
+    ),
+    option(
+        '--resume student.pth',
+        'ValueError',
+        'to be a checkpoint of a training',
+        'The file has weights alone.',
+        'Start from them by load_from, without --resume.',
+    ),
+    option(
+        '--resume teacher/epoch_2.pth',
+        'ValueError',
+        "Expected the weights in 'teacher/epoch_2.pth' to fit",
+        'The training was of another student.',
+        'Resume with the config of that training.',
+    ),
     option(
         '--resume no.pth',
         'FileNotFoundError',

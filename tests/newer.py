@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reference
+import reference_newer as reference
 import torch
 
 from mmnkd.functional import (

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,14 +238,15 @@ def test_config_does_one_training_step(path):
 
 
 def test_page_is_what_the_committed_results_say(tmp_path):
-    folder = tmp_path / 'results'
-    folder.mkdir()
+    folder = tmp_path / 'docs' / 'results'
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / 'README.md', tmp_path)
     for path in RESULTS:
         (folder / path.name).write_bytes(path.read_bytes())
     write_report(ROOT, folder)
     docs = ROOT / 'docs'
-    written = (tmp_path / 'results.md').read_text()
-    assert written == (docs / 'results.md').read_text()
+    for name in ('README.md', 'docs/results.md'):
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text()
     figures = sorted(path.name for path in folder.glob('*.svg'))
     assert figures == sorted(p.name for p in docs.glob('results/*.svg'))
     for name in figures:

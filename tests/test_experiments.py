@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from command import MMNKD, ROOT, run, train
+from command import ROOT, forked, run, train
 from mmpretrain.datasets import CIFAR100
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from PIL import Image
@@ -91,7 +91,7 @@ def check_experiment(config, work_dir, data, **more):
     assert 'Epoch(val) [2]' in output
     metrics = work_dir / 'metrics.json'
     wanted = ['--out', metrics, '--out-item', 'metrics', *options(data, 2)]
-    run(*MMNKD, 'test', config, work_dir / 'epoch_2.pth', *where, *wanted)
+    forked('test', config, work_dir / 'epoch_2.pth', *where, *wanted)
     assert 0 <= json.loads(metrics.read_text())['accuracy/top1'] <= 100
     weights = tiny.saved(work_dir / 'epoch_2.pth')['state_dict']
     assert not [name for name in weights if 'teacher' in name]

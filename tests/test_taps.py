@@ -148,3 +148,5 @@ def test_one_name_picks_an_output_several_a_tuple_and_none_nothing():
         assert pick(taps, outputs) == picked
     with pytest.raises(TypeError, match=r'a list of names or None.*\[1\]'):
         tap_names([1])
+    with pytest.raises(TypeError, match='a list of names or None.*got 3'):
+        tap_names(3)

@@ -30,6 +30,11 @@ without a correction for the number of methods.
 """
 
 
+HEADLINE = 'fashion_mnist'
+MARKS = '<!-- results -->', '<!-- /results -->'
+MORE = """\
+[docs/results.md](docs/results.md) has every run, the figures, and photographs
+with an ImageNet teacher."""
 KEYS = ('method', 'student', 'seed')
 
 
@@ -62,6 +67,46 @@ def write_report(root: Path, results: Path) -> None:
         sections.append(section(file.stem, plan, lines, students))
     page = '\n'.join([HEAD, *sections])
     results.with_suffix('.md').write_text(page, encoding='utf8')
+    write_headline(root, results)
+
+
+def write_headline(root: Path, results: Path) -> None:
+    """Put the table of HEADLINE into README, between its two marks."""
+    plan = yaml.safe_load(
+        (root / 'tools' / 'plans' / f'{HEADLINE}.yml').read_text('utf8')
+    )
+    lines = read_results(results / f'{HEADLINE}.jsonl')
+    students = [r for r in lines if r['method'] in plan['methods']]
+    if not by_seed(students, 'baseline'):
+        return
+    text = headline(plan, lines, students)
+    readme = results.parents[1] / 'README.md'
+    before, rest = readme.read_text('utf8').split(MARKS[0])
+    _, after = rest.split(MARKS[1])
+    whole = f'{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}'
+    readme.write_text(whole, encoding='utf8')
+
+
+def headline(plan: dict, lines: list[dict], students: list[dict]) -> str:
+    rows = ['| method | top-1 (%) | minus baseline [95 %] |', '|---|---|---|']
+    for method in plan['methods']:
+        top1 = list(by_seed(students, method).values())
+        if len(top1) > 1:
+            against = baseline_of(plan, method)
+            gain, _ = difference_cells(students, method, against)
+            rows.append(f'| {method} | {spread(top1)} | {gain} |')
+    teachers = [
+        f'{r["student"]}, {r["top1"][-1]:.2f} %'
+        for r in lines
+        if r['method'] == 'teacher'
+    ]
+    about = (
+        f'{plan["data"]}: student {plan["student"]}, teacher '
+        f'{"; ".join(teachers)}; mean ± std (seeds), difference paired by '
+        'seed. Published values of each loss, nothing tuned.'
+    )
+    table = '\n'.join(rows)
+    return f'{about}\n\n{table}\n\n{MORE}'
 
 
 def section(

@@ -155,22 +155,27 @@ class CachedTeacher:
             _check_views(store, samples[0].replay, len(samples))
             self._replay = samples[0].replay
         target = None if store.topk is None else targets(samples)
-        rows = np.stack([self._row(store, *s.view) for s in samples])
-        logits = store.rows.unpack(
-            torch.from_numpy(rows), target, images.device
-        )
-        return {'logits': logits}
+        rows = self._look_up(store, [sample.view for sample in samples])
+        return {'logits': store.rows.unpack(rows, target, images.device)}
 
-    def _row(self, store: Store, epoch: int, index: int) -> np.ndarray:
+    def _look_up(
+        self, store: Store, views: Sequence[tuple[int, int]]
+    ) -> Tensor:
+        """Return (N, length) rows."""
+        epoch, index = (max(numbers) for numbers in zip(*views))
         if epoch >= store.epochs or index >= store.count:
             raise ValueError(
-                f'Expected a view in {str(self.folder)!r}, which has '
+                f'Expected views in {str(self.folder)!r}, which has '
                 f'{store.epochs} epochs of {store.count} samples, but got '
-                f'sample {index} of epoch {epoch} (from 0). '
+                f'sample {index} or epoch {epoch} (from 0). '
                 + _too_few_epochs(store.epochs)
             )
-        number, place = divmod(index, store.block_size)
-        return self._read(epoch * store.blocks_an_epoch + number)[place]
+        size, blocks = store.block_size, store.blocks_an_epoch
+        rows = [
+            self._read(epoch * blocks + index // size)[index % size]
+            for epoch, index in views
+        ]
+        return torch.from_numpy(np.concatenate(rows).reshape(len(rows), -1))
 
 
 def _check_whole(store: Store) -> None:

@@ -96,6 +96,14 @@ class ReplayedDataset(Dataset):
             views['wrap'] = self.epochs
         self.replay = json.dumps(views)
 
+    def get_data_info(self, index: int) -> dict:
+        """Return a sample's annotation."""
+        return self.dataset.get_data_info(index)
+
+    def get_cat_ids(self, index: int) -> list[int]:
+        """Return a sample's classes."""
+        return self.dataset.get_cat_ids(index)
+
     def __len__(self) -> int:
         return len(self.dataset)
 

@@ -24,6 +24,8 @@ COMMANDS = {
     'doctor': 'look at a training before it costs time',
     'export': 'write the student of a checkpoint alone: .pth, .onnx',
     'benchmark': 'measure the speed of losses, teachers and training steps',
+    'list': 'the losses, configs and data sets that there are',
+    'show': 'print a shipped config, to copy',
     'demo': 'distill on real images in a few minutes',
 }
 
@@ -49,7 +51,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         SystemExit: After ``--help`` or for wrong usage, as argparse does.
         Exception: An error that the user's files and options don't explain.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    # The built-in `list` has the name of a subcommand, which is a module here.
+    given = [*(sys.argv[1:] if arguments is None else arguments)]
     name = _parser().parse_args(given[:1]).command
     command = importlib.import_module(f'.{name}', __package__)
     try:

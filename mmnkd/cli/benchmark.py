@@ -76,7 +76,7 @@ def alternate(functions: Functions, args: argparse.Namespace) -> Seconds:
 
     Args:
         functions: What to call, by name.
-        args: With ``rounds``, ``warmup`` and ``device``.
+        args: With ``rounds``, ``warmup``, ``device`` and ``clock``.
     """
     wait = torch.cuda.synchronize if args.device == 'cuda' else bool
     seconds: Seconds = {name: [] for name in functions}
@@ -88,11 +88,11 @@ def alternate(functions: Functions, args: argparse.Namespace) -> Seconds:
         gc.disable()
         for name in order:
             wait()
-            start = time.perf_counter()
+            start = args.clock()
             functions[name]()
             wait()
             if number >= 0:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(args.clock() - start)
         gc.enable()
     return seconds
 
@@ -160,8 +160,7 @@ def _measure_losses(args: argparse.Namespace) -> Iterator[str]:
     """Time each loss with its backward."""
     for batch, classes in args.shapes:
         torch.manual_seed(0)
-        logits = 3 * torch.randn(2, batch, classes)
-        student, teacher = logits.to(args.device)
+        student, teacher = 3 * torch.randn(2, batch, classes).to(args.device)
         student.requires_grad_()
         target = torch.randint(classes, (batch,)).to(args.device)
 
@@ -342,6 +341,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
         description='Measure speed in one process and by turns.',
     )
     common = argparse.ArgumentParser(add_help=False)
+    common.set_defaults(clock=time.perf_counter)
     common.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
     images = argparse.ArgumentParser(add_help=False)
     for group, name, default in (

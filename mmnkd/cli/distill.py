@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from mmengine.logging import MMLogger
 from rich.console import Console
 
 from ..recipes import distill
@@ -33,8 +34,8 @@ def main(arguments: Sequence[str]) -> None:
         OSError, ValueError: As :func:`distill`.
     """
     args = _parse(arguments)
-    console = Console(stderr=True)
-    with console.status('Reading the model zoo and the data'):
+    MMLogger.get_current_instance().setLevel('WARNING')  # of building models
+    with Console(stderr=True).status('Reading the model zoo and the data'):
         written = distill(
             args.student,
             args.teacher,
@@ -45,22 +46,16 @@ def main(arguments: Sequence[str]) -> None:
             data=args.data,
             command=shlex.join(['mmnkd', 'distill', *arguments]),
         )
-    steps = [['mmnkd', 'train', str(written.config), *written.options]]
-    console.print(f'Wrote {written.config}', highlight=False)
-    if written.teacher:
-        steps.insert(0, ['mmnkd', 'train', str(written.teacher)])
-        steps[0] += written.options
-        console.print(
-            f'Wrote {written.teacher}: the teacher knows other classes, so '
-            'train it first.',
-            highlight=False,
-        )
-    if not args.train:
-        for step in steps:
-            print(shlex.join(step))
-        return
-    for step in steps:
-        train.main(step[2:])
+    out = Console(soft_wrap=True, highlight=False)
+    for path in written.files:
+        out.print(f'Wrote {path}')
+    if len(written.trainings) > 1:
+        out.print('The teacher knows other classes. Train it first.')
+    for options in written.trainings:
+        if args.train:
+            train.main(options)
+        else:
+            out.print(shlex.join(['mmnkd', 'train', *options]))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -64,7 +64,8 @@ def check_config(config: Union[str, Path, Config]) -> list[Finding]:
     foreign = sorted(_FOREIGN & model.keys())
     if foreign:
         return [*findings, _foreign(foreign)]
-    findings += _check_type(model)
+    scope = config.get('default_scope') or 'mmpretrain'
+    findings += _check_type(model, scope)
     if 'distill_losses' not in model:
         return findings
     if not model['distill_losses']:
@@ -103,11 +104,12 @@ def _no_losses() -> Finding:
     )
 
 
-def _check_type(model: Mapping[str, Any]) -> list[Finding]:
+def _check_type(model: Mapping[str, Any], scope: str) -> list[Finding]:
     """Expect a type that takes the keys of a distilled model."""
     keys = [key for key in ('teacher', 'distill_losses') if key in model]
     kind = model.get('type')
-    with MODELS.switch_scope_and_registry(model.get('_scope_')) as registry:
+    scope = model.get('_scope_', scope)
+    with MODELS.switch_scope_and_registry(scope) as registry:
         found = registry.get(kind) if isinstance(kind, str) else kind
         near = f'Distilled{kind}'.replace('Image', '')
         if registry.get(near) is None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from statistics import median
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..taps import as_logits, recorded
-from .look import preprocessed, target_of
+from .batches import preprocessed, target_of, timed
 
-__all__ = ['Cost', 'measure_cost', 'peak_memory', 'timed']
+__all__ = ['Cost', 'measure_cost', 'peak_memory']
 
 # Steps are timed until there are so many, or this time has passed.
 MOST_STEPS, BUDGET = 24, 10.0
@@ -97,7 +97,7 @@ def measure_cost(
         step = partial(model.train_step, batch, optim_wrapper)
         _, seconds = timed(step, device)
         rounds.append((seconds, *_parts(model, batch, device)))
-        if len(rounds) > 2 and time.perf_counter() - start > BUDGET:
+        if len(rounds) > 1 and time.perf_counter() - start > BUDGET:
             break
     # The first steps are slow: memory is taken, libraries choose kernels.
     step, teacher, losses = map(median, zip(*rounds[len(rounds) // 2 :]))
@@ -129,25 +129,6 @@ def peak_memory(device: torch.device) -> int:
         return 0
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size if sys.platform == 'darwin' else 1024 * size
-
-
-def timed(
-    call: Callable[[], Any], device: Optional[torch.device] = None
-) -> tuple[Any, float]:
-    """Return what a call returns, and the seconds until it is done.
-
-    Args:
-        call: What to time.
-        device: Where it computes.
-    """
-    on_gpu = device is not None and device.type == 'cuda'
-    if on_gpu:
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    result = call()
-    if on_gpu:
-        torch.cuda.synchronize(device)
-    return result, time.perf_counter() - start
 
 
 def _parts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -14,32 +15,28 @@ import mmpretrain
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
 from torch import nn
 
 from .. import __version__
-from .advice import advise
 from .batch import check_batch
+from .batches import Batches, build_loader, preprocessed, take
 from .config import check_config
-from .cost import measure_cost, timed
 from .data import check_data
+from .estimate import estimate
 from .facts import check_data_facts, describe_data
 from .finding import Finding
 from .first_step import num_classes_of
-from .look import ask_teacher, look_at, preprocessed
-from .networks import check_networks, count_parameters, live_teachers
-from .plan import check_plan, read_plan
-from .report import NetworkFacts, Report
-from .stages import (
-    attempt,
-    build_loader,
-    build_model,
-    quiet,
-    random_batches,
-    take,
+from .look import (
+    ask_teacher,
+    describe_networks,
+    look_at,
 )
+from .networks import check_networks
+from .plan import check_plan, read_plan
+from .report import Report
+from .stages import Attempts, build_model, quiet
 from .terms import check_terms, measure_terms
 
 __all__ = ['examine']
@@ -53,10 +50,12 @@ def examine(
     device: Optional[str] = None,
     options: Optional[Mapping[str, Any]] = None,
     say: Callable[[str], None] = lambda stage: None,
+    advise: Callable[[BaseException], str] = lambda error: '',
 ) -> Report:
     """Find out what a training will do, cost and come across.
 
-    A copy in memory is trained for a few steps; nothing is written.
+    A copy in memory is trained for a few steps; nothing is written. Random
+    numbers of this process start again at seed 0.
 
     Args:
         config: A config file.
@@ -65,6 +64,7 @@ def examine(
         device: Where to compute; None for what a Runner would take.
         options: Changes of the config by dotted key, as ``--cfg-options``.
         say: Is told what is looked at now.
+        advise: Returns what to do about an error, '' if it doesn't know.
 
     Returns:
         All that was found out. What fails is a finding, never an exception.
@@ -72,8 +72,8 @@ def examine(
     device = device or get_device()
     report = Report(str(config), stack=_stack(device))
     say('reading the config')
-    whole = attempt(
-        report,
+    attempts = Attempts(report, advise)
+    whole = attempts(
         'config',
         'Look at the file and at its `_base_`.',
         lambda: _read(config, options or {}),
@@ -82,7 +82,8 @@ def examine(
         return report
     scope = whole.get('default_scope') or 'mmpretrain'
     with quiet(), DefaultScope.overwrite_default_scope(scope):
-        _Examination(report, whole, device, say).run(batches, processes)
+        examination = _Examination(attempts, whole, device, say)
+        examination.run(batches, processes)
     ignored = whole.get('model', {}).get('ignore_findings') or ()
     report.findings = [f for f in report.findings if f.name not in ignored]
     return report
@@ -93,12 +94,13 @@ class _Examination:
 
     def __init__(
         self,
-        report: Report,
+        attempt: Attempts,
         config: Config,
         device: str,
         say: Callable[[str], None],
     ) -> None:
-        self.report = report
+        self.attempt = attempt
+        self.report = attempt.report
         self.config = config
         self.device = device
         self.say = say
@@ -107,12 +109,9 @@ class _Examination:
     def run(self, batches: int, processes: int) -> None:
         """Go through all stages; a later one does without what failed."""
         report = self.report
-        found = attempt(
-            report, 'config', '', lambda: check_config(self.config)
-        )
+        found = self.attempt('config', '', lambda: check_config(self.config))
         report.add(found or [])
-        report.plan = attempt(
-            report,
+        report.plan = self.attempt(
             'config',
             'Compare it with a config of the model zoo.',
             lambda: read_plan(self.config, processes),
@@ -124,65 +123,75 @@ class _Examination:
         self.say('building student and teacher')
         model = self._build()
         self.say('reading the data')
-        train, load = self._read_data('train', model, batches)
-        val, load_val = self._read_data('val', model, batches)
+        train = self._read_data('train', model, batches)
+        val = self._read_data('val', model, batches)
         if model is None:
             return
         self._describe(model)
-        if train and not self._look(model, train, val):
+        if train.real and not self._look(model, train, val):
             return  # its time would be that of something broken
         self.say('timing training steps')
-        attempt(  # a fault on noise says nothing of the training
-            report if train else Report(report.config),
+        # A fault on noise says nothing of the training.
+        attempt = (
+            self.attempt if train.real else Attempts(Report(report.config))
+        )
+        attempt(
             'step',
             'Look at `optim_wrapper`, and try `mmnkd train` for the whole '
             'error.',
-            lambda: self._time(model, train, load, val, load_val),
+            lambda: estimate(report, self.config, model, train, val),
         )
 
     def _build(self) -> Optional[nn.Module]:
         """Build the model; without the teacher's weights if those fail."""
-        failed = Report(self.report.config)
-        fix = 'Look at `model` of the config.'
+        report, fix = self.report, 'Look at `model` of the config.'
+        attempt = Attempts(Report(report.config), self.attempt.advise)
         config = copy.deepcopy(self.config)
-        model = attempt(
-            failed, 'model', fix, lambda: build_model(config, self.device)
-        )
+        build = partial(build_model, config, self.device)
+        model = attempt('model', fix, build)
+        if model is not None:
+            return model
         teacher = config.model.get('teacher')
-        if model is None and isinstance(teacher, dict):
+        known = {finding.name for finding in report.errors}
+        failed = attempt.report.findings
+        if isinstance(teacher, dict):
             teacher['checkpoint'] = None
-            again = Report(self.report.config)
-            model = attempt(
-                again, 'model', fix, lambda: build_model(config, self.device)
-            )
+            model = attempt('model', fix, build)
             if model is not None:  # so the weights were at fault
-                failed.findings = [
+                report.is_teacher_real = False
+                report.drop('teacher-file')
+                failed = [
                     Finding('teacher-file', 'error', f.message, _mend(teacher))
-                    for f in failed.findings
+                    for f in failed[:1]
                 ]
-        self.report.add(failed.findings)
-        self.report.is_teacher_real = not failed.findings
+        if not known & {'model-type', 'foreign-key'}:
+            report.add(failed[:1])
         return model
 
     def _read_data(
         self, part: str, model: Optional[nn.Module], count: int
-    ) -> tuple[list, float]:
-        """Describe a data set; return batches, and seconds to load one."""
+    ) -> Batches:
+        """Describe a data set, and read a few batches."""
         report, name = self.report, f'{part}_dataloader'
         if not self.config.get(name):
-            return [], 0.0
-        loader = attempt(
-            report,
+            return Batches()
+        loader = self.attempt(
             f'{part}-data',
             f'Look at `data_root`, `ann_file` and `data_prefix` of '
             f'`{name}.dataset`.',
             lambda: build_loader(self.config[name]),
         )
         if loader is None:
-            return [], 0.0
+            return Batches()
         data: Any = loader.dataset
         if part == 'train' and model is not None:
-            report.add(check_data(data, num_classes=num_classes_of(model)))
+            report.add(
+                check_data(
+                    data,
+                    num_classes=num_classes_of(model),
+                    batches=len(loader),
+                )
+            )
         names = data.metainfo.get('classes')
         if part == 'train':
             report.train = describe_data(data)
@@ -192,32 +201,17 @@ class _Examination:
             report.val = describe_data(data)
             if report.train is not None:
                 report.add(check_data_facts(report.train, self.classes, names))
-        found = attempt(
-            report,
+        found = self.attempt(
             f'{part}-data',
             'Look whether all images can be read, and at the pipeline.',
             lambda: take(loader, count),
         )
-        return found or ([], 0.0)
+        return found or Batches()
 
     def _describe(self, model: nn.Module) -> None:
         """Note what the networks are, and check them."""
         report, plan = self.report, self.report.plan
-        student = NetworkFacts(
-            'student', _kind(model), count_parameters(model)
-        )
-        report.networks = [student]
-        for who, teacher in live_teachers(model).items():
-            network = teacher.network
-            report.networks.append(
-                NetworkFacts(
-                    who.removeprefix('the '),
-                    _kind(network),
-                    count_parameters(network),
-                    teacher.checkpoint,
-                    teacher.weights_hash,
-                )
-            )
+        report.networks = describe_networks(model)
         if hasattr(model, 'distill_losses') and plan is not None:
             report.add(
                 check_networks(
@@ -228,7 +222,7 @@ class _Examination:
                 )
             )
 
-    def _look(self, model: Any, train: list, val: list) -> bool:
+    def _look(self, model: Any, train: Batches, val: Batches) -> bool:
         """Look at batches, the teacher's answers and the loss terms.
 
         Returns:
@@ -238,8 +232,8 @@ class _Examination:
         real = report.is_teacher_real
         self.say('looking at a batch')
         fix = 'Try `mmnkd train` for the whole error.'
-        found = attempt(
-            report, 'batch', fix, lambda: look_at(model, train[0], ask=real)
+        found = self.attempt(
+            'batch', fix, lambda: look_at(model, train.real[0], ask=real)
         )
         if found is None:
             return False
@@ -249,14 +243,15 @@ class _Examination:
             return len(report.errors) == before
         if getattr(model, 'teacher', None) is not None:
             self.say("measuring the teacher's answers")
-            answers = attempt(
-                report, 'teacher', fix, lambda: ask_teacher(model, train, val)
+            answers = self.attempt(
+                'teacher',
+                fix,
+                lambda: ask_teacher(model, train.real, val.real),
             )
             report.signal, report.signal_on = answers or (None, '')
         self.say('measuring the terms of the loss')
-        batches = (preprocessed(model, batch) for batch in train)
-        terms = attempt(
-            report,
+        batches = (preprocessed(model, batch) for batch in train.real)
+        terms = self.attempt(
             'losses',
             fix,
             lambda: measure_terms(model.train(), batches),
@@ -271,54 +266,6 @@ class _Examination:
         report.add(check_terms(report.terms, scheduled=scheduled))
         return len(report.errors) == before
 
-    def _time(
-        self, model: Any, train: list, load: float, val: list, load_val: float
-    ) -> None:
-        """Time training steps, and estimate the whole."""
-        report, plan = self.report, self.report.plan
-        assert plan is not None
-        batches = train or random_batches(model, self.config, 2)
-        validate = 0.0
-        if val:
-            model.eval()
-            _, validate = timed(lambda: model.val_step(val[-1]))
-        wrapper = copy.deepcopy(self.config.optim_wrapper)
-        if self.device == 'cpu' and plan.amp:
-            wrapper = {
-                'type': 'OptimWrapper',
-                **{
-                    key: wrapper[key]
-                    for key in ('optimizer', 'paramwise_cfg', 'clip_grad')
-                    if key in wrapper
-                },
-            }
-        report.cost = cost = measure_cost(
-            model.train(),
-            build_optim_wrapper(model, wrapper),
-            batches,
-            load=load,
-            workers=self.config.train_dataloader.get('num_workers', 0),
-            validate=validate + load_val,
-        )
-        report.is_data_real = bool(train)
-        images = report.train.images if report.train else 0
-        report.steps = plan.steps(images)
-        report.seconds = report.steps * cost.total
-        if report.val and self.config.get('val_cfg') is not None:
-            report.seconds += self._validations() * cost.validate
-        report.advice = advise(report, model, batches[-1])
-
-    def _validations(self) -> int:
-        """Return how many validation batches the training has."""
-        report, plan = self.report, self.report.plan
-        assert plan is not None
-        assert report.val is not None
-        loop = self.config.train_cfg
-        length = plan.epochs or plan.iterations or 0
-        rounds = length // loop.get('val_interval', 1)
-        size = self.config.val_dataloader.get('batch_size', 1)
-        return rounds * -(-report.val.images // (size * plan.processes))
-
 
 def _read(config: Union[str, Path], options: Mapping[str, Any]) -> Config:
     whole = Config.fromfile(config)
@@ -328,10 +275,9 @@ def _read(config: Union[str, Path], options: Mapping[str, Any]) -> Config:
 
 def _mend(teacher: Mapping[str, Any]) -> str:
     """Say how to come by a teacher's weights."""
-    model = str(teacher.get('model'))
-    if Path(model).is_file():
-        path = os.path.relpath(model)
-        return f'Train it first: mmnkd train {path}'
+    model = teacher.get('model')
+    if isinstance(model, str) and Path(model).is_file():
+        return f'Train it first: mmnkd train {os.path.relpath(model)}'
     return 'Look at `teacher.checkpoint`.'
 
 
@@ -342,11 +288,3 @@ def _stack(device: str) -> dict[str, str]:
         for module in (torch, mmengine, mmcv, mmpretrain)
     }
     return {'mmnkd': __version__, **versions, 'device': name}
-
-
-def _kind(model: nn.Module) -> str:
-    """Name a network by its backbone, or by its own type."""
-    inner = getattr(model, 'backbone', None) or getattr(model, 'model', None)
-    kind = type(inner if isinstance(inner, nn.Module) else model).__name__
-    depth = getattr(inner, 'depth', None)
-    return f'{kind}-{depth}' if isinstance(depth, int) else kind

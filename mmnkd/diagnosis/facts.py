@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -170,7 +171,8 @@ def check_image_facts(images: Mapping[str, ImageFacts]) -> list[Finding]:
             'in units of 0 to 255, and so are the images before.',
         )
         for who, facts in images.items()
-        if max(abs(facts.low), abs(facts.high)) > 30 or facts.std < 0.01
+        if 30 < max(abs(facts.low), abs(facts.high)) < math.inf
+        or facts.std < 0.01
     ]
 
 

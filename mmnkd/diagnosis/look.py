@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..cache import CachedTeacher
 from .batch import check_batch
+from .batches import preprocessed, target_of
 from .facts import ImageFacts, check_image_facts, describe_images
 from .finding import Finding
 from .first_step import num_classes_of
-from .networks import live_teachers
+from .networks import count_parameters, live_teachers
+from .report import NetworkFacts
 from .signal import Signal, measure_signal
 
 __all__ = [
     'Look',
     'ask_teacher',
+    'describe_networks',
     'look_at',
-    'preprocessed',
-    'target_of',
 ]
-
-
-def preprocessed(
-    model: Any, batch: Mapping[str, Any], training: bool = True
-) -> dict[str, Any]:
-    """Return a batch as the student gets it; the one given isn't changed.
-
-    Args:
-        model: With a ``data_preprocessor``.
-        batch: As a data loader puts it out.
-        training: Whether images are mixed, as in training.
-    """
-    return model.data_preprocessor(copy.deepcopy(batch), training)
-
-
-def target_of(samples: Sequence[Any]) -> Tensor:
-    """Return (N,) labels or, of mixed ones, (N, C) scores."""
-    if 'gt_score' in samples[0]:
-        return torch.stack([sample.gt_score for sample in samples])
-    return torch.cat([sample.gt_label for sample in samples])
 
 
 class Look(NamedTuple):
@@ -86,6 +66,34 @@ def look_at(model: Any, batch: Mapping[str, Any], *, ask: bool = True) -> Look:
         teacher_size=size,
     )
     return Look(images, facts, findings)
+
+
+def describe_networks(model: Any) -> list[NetworkFacts]:
+    """Say what student and teachers are.
+
+    Args:
+        model: A classifier; its teacher, if it has one, is built.
+    """
+    student = NetworkFacts('student', _kind(model), count_parameters(model))
+    teachers = [
+        NetworkFacts(
+            who.removeprefix('the '),
+            _kind(teacher.network),
+            count_parameters(teacher.network),
+            teacher.checkpoint,
+            teacher.weights_hash,
+        )
+        for who, teacher in live_teachers(model).items()
+    ]
+    return [student, *teachers]
+
+
+def _kind(model: Any) -> str:
+    """Name a network by its backbone, or by its own type."""
+    inner = getattr(model, 'backbone', None) or getattr(model, 'model', None)
+    kind = type(inner if isinstance(inner, nn.Module) else model).__name__
+    depth = getattr(inner, 'depth', None)
+    return f'{kind}-{depth}' if isinstance(depth, int) else kind
 
 
 def ask_teacher(

@@ -98,9 +98,13 @@ class Report:
         return VERDICTS[self.exit_code]
 
     def add(self, findings: Sequence[Finding]) -> None:
-        """Note findings, each once."""
-        known = {finding.message for finding in self.findings}
-        self.findings += [f for f in findings if f.message not in known]
+        """Note findings, but for what an earlier stage has told."""
+        told = {finding.name for finding in self.findings}
+        self.findings += [f for f in findings if f.name not in told]
+
+    def drop(self, name: str) -> None:
+        """Forget findings of a name, for a better one."""
+        self.findings = [f for f in self.findings if f.name != name]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""

@@ -5,60 +5,66 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from statistics import median
-from typing import Any, Optional, TypeVar
+from typing import Optional, TypeVar
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
-from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
 from torch import nn
-from torch.utils.data import DataLoader
 
-from ..classifier.dry_run import blank_image
-from .cost import timed
 from .finding import Finding
-from .plan import pipeline_of
 from .report import Report
 
 __all__ = [
-    'attempt',
-    'build_loader',
+    'Attempts',
     'build_model',
     'quiet',
-    'random_batches',
-    'take',
 ]
 
 Result = TypeVar('Result')
 
 
-def attempt(
-    report: Report, name: str, fix: str, call: Callable[[], Result]
-) -> Optional[Result]:
-    """Return what a call returns, or None after an error, which is noted.
+class Attempts:
+    """Try the stages of a training's start, and note those that fail.
 
     Args:
-        report: Gets the error as a finding.
-        name: Of the finding.
-        fix: What to do, where the error doesn't say it.
-        call: A stage of the start of a training; it may raise anything.
+        report: Gets an error as a finding.
+        advise: Returns what to do about an error, '' if it doesn't know.
     """
-    try:
-        return call()
-    except Exception as error:
-        text = error.args[0] if isinstance(error, KeyError) else error
-        message = ' '.join(str(text).split())
-        is_ours = message.startswith(('Expected ', 'In `'))
-        if not is_ours:
-            message = f'{type(error).__name__}: {message}'
-        report.add([Finding(name, 'error', message, '' if is_ours else fix)])
-        return None
+
+    def __init__(
+        self,
+        report: Report,
+        advise: Callable[[BaseException], str] = lambda error: '',
+    ) -> None:
+        self.report = report
+        self.advise = advise
+
+    def __call__(
+        self, name: str, fix: str, call: Callable[[], Result]
+    ) -> Optional[Result]:
+        """Return what a call returns, or None after an error.
+
+        Args:
+            name: Of the finding.
+            fix: What to do, where neither the error nor `advise` says it.
+            call: A stage; it may raise anything.
+        """
+        try:
+            return call()
+        except Exception as error:
+            text = error.args[0] if isinstance(error, KeyError) else error
+            message = ' '.join(str(text).split())
+            is_ours = message.startswith(('Expected ', 'In `'))
+            if not is_ours:
+                message = f'{type(error).__name__}: {message}'
+                fix = self.advise(error) or fix
+            todo = '' if is_ours else fix
+            self.report.add([Finding(name, 'error', message, todo)])
+            return None
 
 
 def build_model(config: Config, device: str) -> nn.Module:
@@ -81,70 +87,6 @@ def build_model(config: Config, device: str) -> nn.Module:
     if device == 'cpu':
         network = revert_sync_batchnorm(network)
     return network.to(device)
-
-
-def build_loader(loader: Mapping[str, Any]) -> DataLoader:
-    """Build a data loader that loads in this process.
-
-    Args:
-        loader: Its config; it isn't changed.
-
-    Raises:
-        Exception: What the data set raises.
-    """
-    alone = copy.deepcopy(dict(loader))
-    alone.update(num_workers=0, persistent_workers=False)
-    for key in ('prefetch_factor', 'timeout', 'multiprocessing_context'):
-        alone.pop(key, None)
-    return Runner.build_dataloader(alone, seed=0)
-
-
-def take(loader: DataLoader, count: int) -> tuple[list, float]:
-    """Return a few batches, and the seconds to load one.
-
-    Args:
-        loader: A data loader without workers.
-        count: How many batches, fewer if it has no more.
-    """
-    stream = iter(loader)
-    batches, seconds = [], []
-    for _ in range(min(count, len(loader))):
-        batch, spent = timed(lambda: next(stream))
-        batches.append(batch)
-        seconds.append(spent)
-    return batches, median(seconds) if seconds else 0.0
-
-
-def random_batches(
-    model: nn.Module, config: Config, count: int
-) -> list[dict[str, Any]]:
-    """Return batches of noise, to time a training whose images are missing.
-
-    Args:
-        model: Says how many channels it takes.
-        config: Says how large the images are.
-        count: How many batches.
-    """
-    _, channels, height, width = blank_image(model).shape
-    for step in pipeline_of(config.train_dataloader.dataset):
-        size = step.get('crop_size') or step.get('scale')
-        if isinstance(size, int):
-            height = width = size
-        elif isinstance(size, (tuple, list)) and len(size) == 2:
-            height, width = size
-    generator = torch.Generator().manual_seed(0)
-    shape = (config.train_dataloader.batch_size, channels, height, width)
-    return [
-        {
-            'inputs': torch.randint(
-                256, shape, dtype=torch.uint8, generator=generator
-            ),
-            'data_samples': [
-                DataSample().set_gt_label(k % 2) for k in range(shape[0])
-            ],
-        }
-        for _ in range(count)
-    ]
 
 
 @contextmanager

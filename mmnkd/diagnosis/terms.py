@@ -92,37 +92,40 @@ def check_terms(
         ``term-large``, ``term-small`` (warnings) or nothing.
     """
     findings = []
-    for term in terms:
-        if term.loss is None or term.ratio is None:
+    for loss in dict.fromkeys(term.loss for term in terms):
+        ratios = {t.ratio: t.name for t in terms if t.loss == loss and t.ratio}
+        if loss is None or not ratios:
             continue
-        if term.ratio > MOST:
-            findings.append(
-                Finding(
-                    'term-large',
-                    'warning',
-                    f'Expected `{term.name}` to pull at the logits about as '
-                    "the student's own loss does, but its gradient is "
-                    f'{term.ratio:.0f} times as large, so labels hardly '
-                    'count.',
-                    f'Make `loss_weight` (or gamma, beta ...) of '
-                    f'{term.loss!r} smaller; {1 / term.ratio:.2g} times as '
-                    'large makes both equal.',
-                )
-            )
-        elif term.ratio < LEAST and not scheduled:
-            findings.append(
-                Finding(
-                    'term-small',
-                    'warning',
-                    f'Expected `{term.name}` to pull at the logits about as '
-                    "the student's own loss does, but its gradient is "
-                    f'{term.ratio:.2g} times as large: it teaches nearly '
-                    'nothing.',
-                    f'Set a larger `loss_weight` of {term.loss!r}, or look '
-                    "whether the teacher's answers are as they should be.",
-                )
-            )
+        most = max(ratios)
+        if most > MOST:
+            findings.append(_too_large(loss, ratios[most], most))
+        elif most < LEAST and not scheduled:
+            findings.append(_too_small(loss, ratios[most], most))
     return findings
+
+
+def _too_large(loss: str, term: str, ratio: float) -> Finding:
+    return Finding(
+        'term-large',
+        'warning',
+        f"Expected `{term}` to pull at the logits about as the student's own "
+        f'loss does, but its gradient is {ratio:.0f} times as large, so '
+        'labels hardly count.',
+        f'Make `loss_weight` (or gamma, beta ...) of {loss!r} smaller; '
+        f'{1 / ratio:.1g} times as large makes both equal.',
+    )
+
+
+def _too_small(loss: str, term: str, ratio: float) -> Finding:
+    return Finding(
+        'term-small',
+        'warning',
+        f"Expected `{term}` to pull at the logits about as the student's own "
+        f'loss does, but its gradient is {ratio:.1g} times as large: it '
+        'teaches nearly nothing.',
+        f'Make `loss_weight` of {loss!r} larger, or look whether the '
+        "teacher's answers are as they should be.",
+    )
 
 
 def _term(

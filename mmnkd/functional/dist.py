@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_not_negative, check_pair, check_positive
+from .ranks import check_batch, gathered
 from .tensors import reduce_loss, student_and_teacher
 
 __all__ = ['dist_loss']
@@ -19,6 +20,7 @@ def dist_loss(
     temperature: float = 1.0,
     beta: float = 1.0,
     gamma: float = 1.0,
+    batch: str = 'local',
     reduction: str = 'mean',
 ) -> Tensor:
     r"""Compute the DIST loss.
@@ -38,8 +40,11 @@ def dist_loss(
         logits_teacher: (N, C) logits of the teacher; no gradient flows there.
         temperature: :math:`\lambda > 0`.
         beta: Weight >= 0 of the relation between classes.
-        gamma: Weight >= 0 of the relation within a class, over this batch:
-            under data parallelism, that of one process.
+        gamma: Weight >= 0 of the relation within a class, over the batch.
+        batch: What that is: 'local' for the samples of this process, as in
+            the authors' code, or 'global' for those of all, where
+            :mod:`torch.distributed` is initialized. Each process then sends
+            its probabilities to all others.
         reduction: 'none', 'mean' or 'sum' over the batch.
 
     Returns:
@@ -65,12 +70,14 @@ def dist_loss(
     check_positive('temperature', temperature)
     check_not_negative('beta', beta)
     check_not_negative('gamma', gamma)
+    check_batch(batch)
 
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     s = F.softmax(student / temperature, dim=1)
     t = F.softmax(teacher / temperature, dim=1)
     inter_class = 1 - _pearson(s, t, dim=1)
-    intra_class = 1 - _pearson(s, t, dim=0).mean()
+    all_s, all_t = gathered(s, batch), gathered(t, batch)
+    intra_class = 1 - _pearson(all_s, all_t, dim=0).mean()
     relations = beta * inter_class + gamma * intra_class
     return reduce_loss(temperature**2 * relations, reduction)
 

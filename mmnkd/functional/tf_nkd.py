@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_logits, check_target
+from .ranks import check_batch, summed
 from .tensors import at_least_float32, finite, labels_of, reduce_loss
 
 __all__ = ['own_target_term', 'tf_nkd_loss']
 
 
 def tf_nkd_loss(
-    logits_student: Tensor, target: Tensor, *, reduction: str = 'mean'
+    logits_student: Tensor,
+    target: Tensor,
+    *,
+    batch: str = 'local',
+    reduction: str = 'mean',
 ) -> Tensor:
     r"""Compute the teacher-free NKD (tf-NKD) loss.
 
@@ -31,12 +37,14 @@ def tf_nkd_loss(
     Args:
         logits_student: (N, C) logits of the student, any floating dtype.
         target: (N,) class indices, or (N, C) scores of mixed labels.
+        batch: What the batch mean is over: 'local' for the samples of this
+            process, as in the authors' code, or 'global' for those of all,
+            where :mod:`torch.distributed` is initialized.
         reduction: 'none', 'mean' or 'sum' over the batch.
 
     Returns:
         The loss, (N,) if `reduction` is 'none', else a scalar; float32, or
-        float64 where the logits are float64. The batch mean is over this
-        batch: under data parallelism, that of one process.
+        float64 where the logits are float64.
 
     Raises:
         TypeError, ValueError: As :func:`nkd_loss`.
@@ -54,14 +62,17 @@ def tf_nkd_loss(
     """
     check_logits('logits_student', logits_student)
     check_target(target, logits_student)
+    check_batch(batch)
 
     log_probs = F.log_softmax(at_least_float32(logits_student), dim=1)
     value, index = labels_of(target, log_probs.dtype)
     log_s = log_probs.gather(1, index)
-    return reduce_loss(own_target_term(log_s, value, 1), reduction)
+    return reduce_loss(own_target_term(log_s, value, 1, batch), reduction)
 
 
-def own_target_term(log_s: Tensor, value: Tensor, exponent: int) -> Tensor:
+def own_target_term(
+    log_s: Tensor, value: Tensor, exponent: int, batch: str
+) -> Tensor:
     r"""Compute a target term whose soft target is the student's own.
 
     .. math::
@@ -72,6 +83,7 @@ def own_target_term(log_s: Tensor, value: Tensor, exponent: int) -> Tensor:
         log_s: (N, K) :math:`\log S` of each sample's labels.
         value: (N, K) :math:`V`; 0 is no label.
         exponent: :math:`e`, 1 in tf-NKD and 2 in USKD.
+        batch: 'local' or 'global', see :func:`tf_nkd_loss`.
 
     Returns:
         (N,) terms.
@@ -80,6 +92,8 @@ def own_target_term(log_s: Tensor, value: Tensor, exponent: int) -> Tensor:
     log_s = finite(log_s)
     s = (exponent * log_s.detach()).exp()
     labelled = (value > 0).to(s.dtype)
-    batch_mean = (s * labelled).sum(dim=0) / labelled.sum(dim=0).clamp(min=1)
+    sums = torch.stack([(s * labelled).sum(dim=0), labelled.sum(dim=0)])
+    total, count = summed(sums, batch)
+    batch_mean = total / count.clamp(min=1)
     weight = (s + value - batch_mean) * labelled
     return -(weight * log_s).sum(dim=1)

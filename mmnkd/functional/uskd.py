@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_not_negative, check_pair, check_target
+from .ranks import check_batch
 from .tensors import at_least_float32, drop, finite, labels_of, reduce_loss
 from .tf_nkd import own_target_term
 
@@ -21,6 +22,7 @@ def uskd_loss(
     alpha: float = 1.0,
     beta: float = 0.1,
     mu: float = 0.005,
+    batch: str = 'local',
     reduction: str = 'mean',
 ) -> Tensor:
     r"""Compute the universal self-knowledge distillation (USKD) loss.
@@ -48,12 +50,13 @@ def uskd_loss(
         alpha: Weight >= 0 of the target term.
         beta: Weight >= 0 of the non-target term.
         mu: Weight >= 0 of the weak head's own loss.
+        batch: What the batch means are over, see
+            :func:`mmnkd.functional.tf_nkd_loss`.
         reduction: 'none', 'mean' or 'sum' over the batch.
 
     Returns:
         The loss, (N,) if `reduction` is 'none', else a scalar; float32, or
-        float64 where an input is float64. The batch mean is over this batch:
-        under data parallelism, that of one process.
+        float64 where an input is float64.
 
     Raises:
         TypeError, ValueError: As :func:`mmnkd.functional.nkd_loss`.
@@ -72,7 +75,13 @@ def uskd_loss(
         0.3481
     """
     target_term, nontarget_term, weak_term = uskd_terms(
-        logits_student, logits_weak, target, alpha=alpha, beta=beta, mu=mu
+        logits_student,
+        logits_weak,
+        target,
+        alpha=alpha,
+        beta=beta,
+        mu=mu,
+        batch=batch,
     )
     return reduce_loss(target_term + nontarget_term + weak_term, reduction)
 
@@ -85,6 +94,7 @@ def uskd_terms(
     alpha: float = 1.0,
     beta: float = 0.1,
     mu: float = 0.005,
+    batch: str = 'local',
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the three terms of USKD per sample, to log them apart.
 
@@ -106,6 +116,7 @@ def uskd_terms(
     check_target(target, logits_student)
     for name, weight in (('alpha', alpha), ('beta', beta), ('mu', mu)):
         check_not_negative(name, weight)
+    check_batch(batch)
 
     masked = logits_student.isneginf() | logits_weak.isneginf()
     student = at_least_float32(logits_student)
@@ -120,7 +131,8 @@ def uskd_terms(
         z = _zipf(log_s.exp(), log_w.exp(), is_label, masked)
     log_s_hat = F.log_softmax(drop(finite(student), index), dim=1)
 
-    target_term = alpha * own_target_term(log_s.gather(1, index), value, 2)
+    log_s_label = log_s.gather(1, index)
+    target_term = alpha * own_target_term(log_s_label, value, 2, batch)
     nontarget_term = -beta * (z * log_s_hat).sum(dim=1)
     label = is_label if target.ndim == 1 else target.to(log_w.dtype)
     classes = (~masked).to(log_w.dtype)

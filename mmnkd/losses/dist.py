@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import functional as F
 from ..functional.checks import check_not_negative
+from ..functional.ranks import check_batch
 from .logits import TeacherLogitsLoss
 
 __all__ = ['DISTLoss']
@@ -24,6 +25,8 @@ class DISTLoss(TeacherLogitsLoss):
         temperature: :math:`\lambda`.
         beta: Weight of the relation between classes.
         gamma: Weight of the relation within a class.
+        batch: Whose samples that compares under data parallelism, see
+            :class:`TFNKDLoss`.
         **kwargs: See :class:`TeacherLogitsLoss`; without `sample_weight`,
             as the samples of a batch are compared with each other.
 
@@ -37,6 +40,7 @@ class DISTLoss(TeacherLogitsLoss):
         temperature: float = 1.0,
         beta: float = 1.0,
         gamma: float = 1.0,
+        batch: str = 'local',
         **kwargs: Any,
     ) -> None:
         super().__init__(temperature, **kwargs)
@@ -48,7 +52,9 @@ class DISTLoss(TeacherLogitsLoss):
         check_not_negative('beta', beta)
         check_not_negative('gamma', gamma)
         self.beta = beta
+        check_batch(batch)
         self.gamma = gamma
+        self.batch = batch
 
     def forward(
         self, student: Tensor, teacher: Tensor, target: Tensor
@@ -59,5 +65,6 @@ class DISTLoss(TeacherLogitsLoss):
             temperature=self.temperature,
             beta=self.beta,
             gamma=self.gamma,
+            batch=self.batch,
             reduction=self.reduction,
         )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .. import functional as F
 from ..functional.checks import check_flag, check_not_negative
+from ..functional.ranks import check_batch
 from .base import MeasuredLoss
 from .features import as_map, as_vector, channels_of, check_declared, patches
 
@@ -35,6 +36,7 @@ class USKDLoss(MeasuredLoss):
         mu: Weight of the weak head's own loss.
         norm: Normalize each patch by a LayerNorm before the mean, as Swin
             does with the output of a stage (a class token has no part).
+        batch: What the batch means are over, see :class:`TFNKDLoss`.
         **kwargs: See :class:`DistillLoss`.
 
     Raises:
@@ -56,6 +58,7 @@ class USKDLoss(MeasuredLoss):
         beta: float = 0.1,
         mu: float = 0.005,
         norm: bool = False,
+        batch: str = 'local',
         **kwargs: Any,
     ) -> None:
         if isinstance(student_taps, str) or len(student_taps) != 2:
@@ -76,6 +79,8 @@ class USKDLoss(MeasuredLoss):
         self.alpha = alpha
         self.beta = beta
         self.mu = mu
+        check_batch(batch)
+        self.batch = batch
 
     def sizes(self, student: tuple[Tensor, Any], teacher: None) -> dict:
         """Return the channels of the middle and the classes."""
@@ -110,5 +115,6 @@ class USKDLoss(MeasuredLoss):
             alpha=self.alpha,
             beta=self.beta,
             mu=self.mu,
+            batch=self.batch,
         )
         return self.weighted(zip(('target', 'nontarget', 'weak'), terms))

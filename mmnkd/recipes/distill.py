@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from mmpretrain.registry import MODELS
 from .folder import ImageFolder, read_image_folder, split
 from .networks import Network, read_network
 from .published import Published, describe, nearest
-from .teachers import plan_teacher
+from .teachers import TeacherPlan, plan_teacher
 from .text import Commented
 from .writer import (
     config_text,
@@ -31,15 +32,13 @@ class Written(NamedTuple):
     """Hold what :func:`distill` wrote.
 
     Attributes:
-        config: The distillation config.
-        teacher: The config of its teacher, to be trained first; None if there
-            is nothing to train.
-        options: What ``mmnkd train`` should get beside the config.
+        files: The distillation config; then that of its teacher, if there is
+            one.
+        trainings: The arguments of each ``mmnkd train`` to run, in order.
     """
 
-    config: Path
-    teacher: Optional[Path]
-    options: list[str]
+    files: list[Path]
+    trainings: list[list[str]]
 
 
 def distill(
@@ -72,54 +71,33 @@ def distill(
         FileNotFoundError, ImportError, ValueError, TypeError: What isn't as it
             should be. Nothing is written then.
     """
-    files = _Files.beside(out)
-    pupil = read_network(student)
-    kind = distilled_type(pupil)
-    master = read_network(teacher) if teacher else None
-    images = read_image_folder(data) if data else None
-    chosen = loss or ('nkd' if teacher else 'tf_nkd')
-    published = nearest(chosen, pupil, master)
-    classes = len(images.classes) if images else pupil.classes
-    if classes is None:
-        raise ValueError(
-            f'Expected a student whose classes are known, but {student} has '
-            'no `num_classes` in its head. Give --data.'
-        )
+    job = _Job(
+        read_network(student),
+        read_network(teacher) if teacher else None,
+        read_image_folder(data) if data else None,
+        _Files.beside(out),
+        command,
+    )
+    loss = loss or ('nkd' if teacher else 'tf_nkd')
+    published = nearest(loss, job.student, job.teacher)
     plan = None
-    if master is not None:
+    if job.teacher is not None:
         plan = plan_teacher(
-            master, teacher_checkpoint, classes, images, files.teacher
+            job.teacher,
+            teacher_checkpoint,
+            job.classes,
+            job.images,
+            job.files.teacher,
         )
-    keys = _keys(pupil, classes, images, files)
-    losses = published.model['distill_losses']
-    keys['model'] |= {
-        'type': kind,
-        **({'teacher': plan.entry} if plan else {}),
-        **published.model,
-        'distill_losses': Commented(_citation(published, settings), losses),
-    }
-    keys = {'custom_imports': _imports(pupil), **keys}
-    set_values(keys, losses, settings, pupil.config)
-    title = f'{pupil.name} from {master.name}' if master else pupil.name
-    texts = {
-        files.config: config_text(
-            f'{title} with {chosen}.', pupil, keys, files.config, command
-        )
-    }
-    if plan and master and plan.needs_file:
-        own_keys = _keys(master, classes, images, files)
-        if master.checkpoint:  # all of it that fits, which the head doesn't
-            own_keys['load_from'] = master.checkpoint
-        texts[files.teacher] = config_text(
-            f'{master.name}, to be a teacher.',
-            master,
-            own_keys,
-            files.teacher,
-            command,
-        )
-    _write(texts, images, files)
-    trained = files.teacher if plan and plan.needs_training else None
-    return Written(files.config, trained, _options(pupil))
+    text = job.student_text(loss, published, plan, settings)
+    texts = {job.files.config: text}
+    trainings = [_training(job.files.config, job.student)]
+    if job.teacher is not None and plan is not None and plan.needs_file:
+        texts[job.files.teacher] = job.teacher_text(job.teacher, plan)
+        if plan.needs_training:
+            trainings.insert(0, _training(job.files.teacher, job.teacher))
+    _write(texts, job.images, job.files)
+    return Written(list(texts), trainings)
 
 
 class _Files(NamedTuple):
@@ -151,18 +129,80 @@ class _Files(NamedTuple):
         return files
 
 
-def _keys(
-    network: Network,
-    classes: int,
-    images: Optional[ImageFolder],
-    files: _Files,
-) -> dict[str, Any]:
-    """Return the keys of a config that trains the plain network."""
-    keys = plain_keys(network, classes)
-    if images is not None:
-        lists = '{{ fileDirname }}/' + files.lists.name
-        keys |= data_keys(network, images, None if images.train else lists)
-    return keys
+class _Job(NamedTuple):
+    """Hold all that was read, and write texts of it."""
+
+    student: Network
+    teacher: Optional[Network]
+    images: Optional[ImageFolder]
+    files: _Files
+    command: str
+
+    @property
+    def classes(self) -> int:
+        """How many the student tells apart."""
+        if self.images is not None:
+            return len(self.images.classes)
+        if self.student.classes is None:
+            raise ValueError(
+                f'Expected {self.student.name} to tell its number of classes '
+                '(`num_classes` of the head), but it does not. Give --data.'
+            )
+        return self.student.classes
+
+    def student_text(
+        self,
+        loss: str,
+        published: Published,
+        plan: Optional[TeacherPlan],
+        settings: Sequence[str],
+    ) -> str:
+        """Write the distillation config."""
+        kind = distilled_type(self.student)
+        keys = self._plain_keys(self.student, self.files.config)
+        model = {'type': kind, **keys.pop('model', {})} | {'type': kind}
+        if plan is not None:
+            model['teacher'] = plan.entry
+        losses = published.model['distill_losses']
+        text = _citation(published, self.images is not None, settings)
+        model |= published.model
+        model['distill_losses'] = Commented(text, losses)
+        imports = {'custom_imports': _imports(self.student)}
+        keys = {**imports, 'model': model, **keys}
+        set_values(keys, losses, settings, self.student.config)
+        pair = self.student.name
+        if self.teacher is not None:
+            pair += f' from {self.teacher.name}'
+        return config_text(
+            f'{pair} with {loss}.',
+            self.student,
+            keys,
+            self.files.config,
+            self.command,
+        )
+
+    def teacher_text(self, teacher: Network, plan: TeacherPlan) -> str:
+        """Write the config of a teacher for the student's data."""
+        keys = self._plain_keys(teacher, self.files.teacher)
+        if plan.needs_training and teacher.model:
+            keys['model']['pretrained'] = True
+        elif plan.needs_training and teacher.checkpoint:
+            keys['load_from'] = teacher.checkpoint
+        title = f'{teacher.name}, to be a teacher.'
+        return config_text(
+            title, teacher, keys, self.files.teacher, self.command
+        )
+
+    def _plain_keys(self, network: Network, file: Path) -> dict[str, Any]:
+        """Return what a config of the plain network says."""
+        keys = plain_keys(network, self.classes)
+        if 'work_dir' in network.config:  # not where the base trains
+            keys['work_dir'] = f'work_dirs/{file.stem}'
+        if self.images is not None:
+            place = '{{ fileDirname }}/' + self.files.lists.name
+            lists = None if self.images.train else place
+            keys |= data_keys(network, self.images, lists)
+        return keys
 
 
 def _imports(network: Network) -> dict[str, Any]:
@@ -171,19 +211,28 @@ def _imports(network: Network) -> dict[str, Any]:
     return {'imports': names, 'allow_failed_imports': False}
 
 
-def _citation(published: Published, settings: Sequence[str]) -> str:
+def _citation(
+    published: Published, has_own_data: bool, settings: Sequence[str]
+) -> str:
     """Say whose values these are, and how near the pair is."""
-    name = f'{published.config.parent.name}/{published.config.name}'
-    *about, last = describe(published.config)
-    if not published.is_exact:
-        last = 'Your pair is another one: a start.'
-    mine = [s.partition('=')[0] for s in settings if '.' in s]
-    yours = f' Yours: {", ".join(mine)}.' if mine else ''
-    return f'Values of {name}: {" ".join([*about, last])}{yours}'
+    about, result = describe(published.config)
+    if has_own_data or not published.is_exact:
+        result = 'A start for yours.'
+    names = [setting.partition('=')[0] for setting in settings]
+    losses = published.model['distill_losses']
+    yours = [name for name in names if name.split('.')[0] in losses]
+    sentences = [
+        f'Values of {published.config.parent.name}/{published.config.name}:',
+        about,
+        result,
+        f'Set by hand: {", ".join(yours)}.' if yours else '',
+    ]
+    return ' '.join(filter(None, sentences))
 
 
-def _options(network: Network) -> list[str]:
-    return ['--auto-scale-lr'] if 'auto_scale_lr' in network.config else []
+def _training(file: Path, network: Network) -> list[str]:
+    scales = 'auto_scale_lr' in network.config
+    return [os.path.relpath(file), *(['--auto-scale-lr'] if scales else [])]
 
 
 def _write(

@@ -62,7 +62,7 @@ def shipped() -> list[Card]:
     root = configs_folder().parent
     index = load(str(root / 'model-index.yml'))
     shared = {c.name: _facts(c) for c in index.collections}
-    return [
+    cards = [
         Card(
             root / model.config,
             {**shared[model.in_collection], **_facts(model)},
@@ -72,6 +72,12 @@ def shipped() -> list[Card]:
             },
         )
         for model in index.models
+    ]
+    known = {card.config for card in cards}
+    return cards + [
+        Card(path, {}, {})  # configs to start from have no card
+        for path in sorted(configs_folder().glob('[!_]*/*.py'))
+        if path not in known
     ]
 
 
@@ -110,7 +116,7 @@ def nearest(loss: str, student: Network, teacher: Any) -> Published:
         )
     ending = '_cifar100' if student.image_size <= 64 else '_in1k'
     paths = [p for p in known[name] if p.stem.endswith(ending)] or known[name]
-    configs = {path: Config.fromfile(path) for path in paths}
+    configs = {path: _read(path) for path in paths}
     has_teacher = any('teacher' in c.model for c in configs.values())
     _check_teacher(name, has_teacher, teacher)
     alike = {path: _alike(configs[path], student, teacher) for path in configs}
@@ -123,11 +129,26 @@ def nearest(loss: str, student: Network, teacher: Any) -> Published:
     return Published(best, values, is_exact)
 
 
-def describe(path: Path) -> list[str]:
-    """Return the sentences of a config's docstring, without its command."""
+def describe(path: Path) -> tuple[str, str]:
+    """Return what a shipped config says of its values, and its result.
+
+    Args:
+        path: A config with a docstring.
+    """
     text = ast.get_docstring(ast.parse(path.read_text(encoding='utf8'))) or ''
     lines = [line for line in text.splitlines() if line[:1].strip()]
-    return [line for line in lines if not line.startswith('First train')]
+    result = [line for line in lines if line.startswith('Top-1')]
+    about = [
+        line.replace('No number of the paper is known.', '').strip()
+        for line in lines
+        if line not in result and not line.startswith('First train')
+    ]
+    return ' '.join(filter(None, about)), ' '.join(result)
+
+
+@lru_cache
+def _read(path: Path) -> Config:
+    return Config.fromfile(path)
 
 
 class _Alike(NamedTuple):
@@ -160,7 +181,7 @@ def _as_teacher(network: Network) -> Any:
 
 
 def _has_result(path: Path) -> bool:
-    return "Top-1, the paper's" in ' '.join(describe(path))
+    return "the paper's" in describe(path)[1]
 
 
 def _drop_channels(losses: dict[str, dict]) -> None:

@@ -50,37 +50,37 @@ def plan_teacher(
         FileNotFoundError: There is no such checkpoint.
         ValueError: The weights aren't known, or the classes don't fit.
     """
-    if network.classes in (None, classes):
-        return TeacherPlan(_entry(network, checkpoint, own))
-    if images is None:
+    fits = network.classes in (None, classes)
+    if images is None and not fits:
         raise ValueError(
             f"Expected a teacher of the student's {classes} classes, but "
             f'{network.name} has {network.classes}. Name another, or give '
             '--data.'
         )
+    if images is None or (fits and checkpoint is not None):
+        return TeacherPlan(_entry(network, checkpoint, own))
+    entry: dict[str, Any] = {'model': '{{ fileDirname }}/' + own.name}
+    if checkpoint == 'none':
+        return TeacherPlan({**entry, **_random()}, needs_file=True)
     trained = _classes_in(checkpoint) or network.classes
     indices = imagenet_indices(images.classes)
-    if trained == 1000 and indices and checkpoint != 'none':
+    if trained == 1000 and indices:
         text = "The folder's classes among ImageNet's."
         entry = _entry(network, checkpoint, own)
         entry['class_indices'] = Commented(text, indices)
         return TeacherPlan(entry)
-    entry = {'model': '{{ fileDirname }}/' + own.name}
-    if checkpoint == 'none':
-        return TeacherPlan({**entry, **_random()}, needs_file=True)
-    if trained == classes:
-        return TeacherPlan(
-            {**entry, 'checkpoint': _path(checkpoint)}, needs_file=True
-        )
-    if checkpoint is not None:
+    if checkpoint is None:  # known weights are never for a user's classes
+        text = f'First train it: mmnkd train {own.name}'
+        entry['checkpoint'] = Commented(text, _last_checkpoint(network, own))
+        return TeacherPlan(entry, needs_file=True, needs_training=True)
+    if trained != classes:
         raise ValueError(
             f'Expected weights for the {classes} classes of {images.root}, '
             f'but {checkpoint!r} has {trained}. Leave --teacher-checkpoint '
             'out: then a config is written that trains such a teacher.'
         )
-    text = f'First train it: mmnkd train {own.name}'
-    entry['checkpoint'] = Commented(text, _last_checkpoint(network, own))
-    return TeacherPlan(entry, needs_file=True, needs_training=True)
+    entry['checkpoint'] = _path(checkpoint)
+    return TeacherPlan(entry, needs_file=True)
 
 
 def _entry(

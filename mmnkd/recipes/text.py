@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-__all__ = ['Commented', 'Source', 'assign', 'comment', 'source']
+__all__ = ['Commented', 'Source', 'assignments', 'comment', 'source']
 
 WIDTH = 79
 
@@ -32,15 +34,27 @@ def source(value: Any, indent: int = 0, used: int = 0) -> str:
     """
     short = _flat(value)
     fits = used + len(short) < WIDTH and _is_line(short)
-    if fits or not isinstance(value, Mapping):
+    if fits or not isinstance(value, (Mapping, list)):
         return short
-    lines = _entries(value, indent + 4)
-    return '\n'.join(['dict(', *lines, ' ' * indent + ')'])
+    if isinstance(value, list):
+        first, *others = [('', entry) for entry in value]
+        lines = _packed([first], indent + 4) + _packed(others, indent + 4)
+        return '[' + '\n'.join(lines).strip()[:-1] + ']'
+    if len(value) == 1:  # dict(a=dict( in one line
+        ((key, entry),) = value.items()
+        if isinstance(entry, Mapping):
+            return f'dict({key}={source(entry, indent, WIDTH)})'
+    entries = [(f'{key}=', entry) for key, entry in value.items()]
+    return '\n'.join(['dict(', *_packed(entries, indent + 4)])[:-1] + ')'
 
 
-def assign(name: str, value: Any) -> str:
-    """Return an assignment."""
-    return f'{name} = {source(value, 0, len(name) + 3)}'
+def assignments(keys: Mapping[str, Any]) -> list[str]:
+    """Return an assignment for each key; equal neighbors share one."""
+    lines = []
+    for value, same in groupby(keys.items(), key=itemgetter(1)):
+        name = ' = '.join(key for key, _ in same)
+        lines.append(f'{name} = {source(value, 0, len(name) + 3)}')
+    return lines
 
 
 def comment(text: str, indent: int = 0) -> str:
@@ -56,16 +70,15 @@ def comment(text: str, indent: int = 0) -> str:
     )
 
 
-def _entries(value: Mapping, indent: int) -> list[str]:
-    """Return lines with the entries of a dict, short ones side by side."""
+def _packed(entries: list[tuple[str, Any]], indent: int) -> list[str]:
+    """Return lines with entries after their names, short ones side by side."""
     lines: list[str] = []
     is_open = False  # whether the last line may get another entry
-    for key, entry in value.items():
+    for name, entry in entries:
         if isinstance(entry, Commented):
             lines.append(comment(entry.text, indent))
             entry, is_open = entry.value, False
-        text = f'{key}='
-        text += source(entry, indent, indent + len(text) + 1) + ','
+        text = name + source(entry, indent, indent + len(name) + 1) + ','
         if is_open and len(lines[-1]) + len(text) < WIDTH and _is_line(text):
             lines[-1] += f' {text}'
             continue

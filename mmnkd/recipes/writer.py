@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ast
-import copy
 import os
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Optional
 
 from .folder import ImageFolder
 from .networks import Network
-from .text import Source, assign
+from .text import Source, assignments
 
 __all__ = [
     'config_text',
@@ -61,7 +58,7 @@ def plain_keys(network: Network, classes: int) -> dict[str, Any]:
     else:
         old = network.classes
         model = _with_classes(network.config.model, old, classes) or {}
-    keys: dict[str, Any] = {'model': model}
+    keys: dict[str, Any] = {'model': model} if model else {}
     images: dict[str, Any] = dict(network.images)
     if classes != network.config.data_preprocessor.get('num_classes'):
         images['num_classes'] = classes
@@ -79,7 +76,7 @@ def _with_classes(tree: Any, old: Optional[int], new: int) -> Any:
         for key in ('num_classes', 'num_labels'):
             if tree.get(key) == old != new:
                 changed[key] = new
-        if max(tree.get('topk') or (0,)) > new:
+        if _most(tree) > new:
             changed['topk'] = (1,)
         return {k: v for k, v in changed.items() if v is not None} or None
     if isinstance(tree, (list, tuple)):
@@ -103,23 +100,31 @@ def data_keys(
         lists: Where the lists of its split are, if it was split.
     """
     keys: dict[str, Any] = {}
-    for part, subfolder in (('train', images.train), ('val', images.val)):
+    for part, which in (('train', 'train'), ('val', 'val'), ('test', 'val')):
+        if not network.config.get(f'{part}_dataloader'):
+            continue
+        subfolder = images.train if part == 'train' else images.val
         dataset = {
             '_delete_': True,
             'type': 'CustomDataset',
             'data_root': str(images.root / subfolder),
         }
         if lists is not None:
-            dataset['ann_file'] = f'{lists}/{part}.txt'
+            dataset['ann_file'] = f'{lists}/{which}.txt'
             dataset['classes'] = f'{lists}/classes.txt'
-        dataset['pipeline'] = _pipeline(network, part)
+        dataset['pipeline'] = _pipeline(network, which)
         keys[f'{part}_dataloader'] = {'dataset': dataset}
-    keys['test_dataloader'] = copy.deepcopy(keys['val_dataloader'])
-    if len(images.classes) < 5:  # mmpretrain's configs take the top 5
-        for part in ('val', 'test'):
-            accuracy = {'_delete_': True, 'type': 'Accuracy', 'topk': (1,)}
-            keys[f'{part}_evaluator'] = accuracy
+    for key in ('val_evaluator', 'test_evaluator'):
+        metric = network.config.get(key)
+        if isinstance(metric, Mapping) and _most(metric) > len(images.classes):
+            keys[key] = {'topk': (1,)}
     return keys
+
+
+def _most(tree: Mapping) -> int:
+    """Return the largest k of `topk`: mmpretrain's configs take 5."""
+    topk = tree.get('topk') or 0
+    return topk if isinstance(topk, int) else max(topk)
 
 
 def _pipeline(network: Network, part: str) -> Any:
@@ -208,10 +213,9 @@ def config_text(
     if len(bases) == 1:
         lines.append(f'_base_ = {bases[0]!r}')
     else:
-        lines += ['_base_ = [', *(f'    {base!r},' for base in bases), ']']
-    for value, same in groupby(keys.items(), key=itemgetter(1)):
-        lines.append(assign(' = '.join(name for name, _ in same), value))
-    return '\n'.join(lines) + '\n'
+        listed = ',\n    '.join(map(repr, bases))
+        lines.append(f'_base_ = [\n    {listed}]')
+    return '\n'.join([*lines, *assignments(keys)]) + '\n'
 
 
 def _beside(path: str, file: Path) -> str:

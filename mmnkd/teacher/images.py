@@ -33,6 +33,7 @@ class ImageAdapter:
         size: Optional[tuple[int, int]] = None,
     ) -> None:
         given, wanted = student, teacher or student
+        _check_channels(given, wanted)
         self.size = size
         self.flip = given.to_rgb != wanted.to_rgb
         mean, std = given.mean, given.std
@@ -66,6 +67,17 @@ class ImageAdapter:
         }
         done = [step for step, wanted in steps.items() if wanted]
         return ', '.join(done) or "the student's"
+
+
+def _check_channels(student: Format, teacher: Format) -> None:
+    """Expect means and deviations of as many channels, or of one for all."""
+    counts = {len(x) for x in (*student[:2], *teacher[:2])} - {1}
+    if len(counts) > 1:
+        raise ValueError(
+            'Expected `mean` and `std` in the `data_preprocessor` of student '
+            f'and teacher to have one length, but got {sorted(counts)}. Give '
+            'as many numbers as images have channels, or one.'
+        )
 
 
 def height_and_width(

@@ -27,6 +27,7 @@ from ..checkpoint import (
 )
 from ..functional.checks import check_flag
 from .images import Format, ImageAdapter, height_and_width
+from .ranks import check_same_on_ranks
 from .source import find_weights, read_source
 from .teacher import Teacher
 
@@ -147,12 +148,14 @@ class FrozenTeacher:
 
         Raises:
             FileNotFoundError, ValueError: The config, the weights or a tap
-                isn't what it should be.
+                isn't what it should be, or the processes have different
+                weights.
         """
         if self._built is not None:
             self._built.expect(taps)
             return
         teacher = self._assemble(student_preprocessor, taps, load=True)
+        check_same_on_ranks(teacher.network)
         millions = sum(p.numel() for p in teacher.network.parameters()) / 1e6
         print_log(
             f'Built the teacher {type(teacher.network).__name__}: '

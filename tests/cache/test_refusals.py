@@ -12,6 +12,7 @@ from views import CROP, cache, live_model, train, write_config
 from mmnkd.cache import CachedTeacher
 from mmnkd.cache.store import Store
 
+CUTMIX = {'augments': [{'type': 'CutMix', 'alpha': 1.0}]}
 MIXUP = {'augments': {'type': 'Mixup', 'alpha': 0.2}}
 FEATURES = {
     'mgd': {
@@ -69,6 +70,10 @@ def dense(tmp_path_factory):
         (
             {'model.train_cfg': MIXUP},
             'Mixup mix the images of a batch after the data set',
+        ),
+        (
+            {'model.train_cfg': CUTMIX},
+            'CutMix mix the images of a batch after the data set',
         ),
         ({'model.teacher.weights': 'aa'}, "weights have the hash 'aa'"),
         ({'model.head.num_classes': 9}, 'student has 9 and the teacher 10'),
@@ -164,9 +169,10 @@ def test_the_command_refuses_before_it_costs_time(
 
 
 def test_the_command_refuses_mixing_and_samplers_and_plain_models(tmp_path):
-    mixed = {**live_model(tmp_path), 'train_cfg': MIXUP}
-    with pytest.raises(ValueError, match='Mixup mix the images'):
-        cache(tmp_path, config=write_config(tmp_path, mixed))
+    for mixing, name in ((MIXUP, 'Mixup'), (CUTMIX, 'CutMix')):
+        mixed = {**live_model(tmp_path), 'train_cfg': mixing}
+        with pytest.raises(ValueError, match=f'{name} mix the images'):
+            cache(tmp_path, config=write_config(tmp_path, mixed))
     with pytest.raises(ValueError, match='has none to store'):
         cache(tmp_path, config=write_config(tmp_path, resnet()))
     path = write_config(tmp_path)

@@ -162,6 +162,7 @@ def test_a_replayed_data_set_can_be_pickled_and_has_the_classes(expected):
     dataset = pickle.loads(pickle.dumps(replayed()))
     assert torch.equal(dataset[1, 2]['inputs'], expected[1, 2])
     assert dataset.metainfo['classes'][3] == '3'
+    assert dataset.get_cat_ids(4) == [dataset.get_data_info(4)['gt_label']]
 
 
 def test_the_text_of_a_sample_tells_data_pipeline_and_seed():

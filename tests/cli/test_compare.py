@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from command import MMNKD, run
+from command import forked
 
 from mmnkd.cli import main
 
@@ -31,7 +31,7 @@ def work_dirs(tmp_path):
 def test_it_prints_a_table_and_writes_a_page(work_dirs):
     page = work_dirs / 'report.html'
     named = [f'{name}={work_dirs}/{name}_*' for name in ('base', 'nkd')]
-    lines = run(*MMNKD, 'compare', *named, '--out', page).splitlines()
+    lines = forked('compare', *named, '--out', page).splitlines()
     base, nkd = (
         line.split() for line in lines if line.strip().startswith(('ba', 'nk'))
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from command import ENVIRONMENT, MMNKD, ROOT, listen_to_interrupts, run
+from command import ENVIRONMENT, MMNKD, ROOT, forked, listen_to_interrupts
 
 from mmnkd.cli import main
 
@@ -22,7 +22,7 @@ def demo(tmp_path_factory):
     """Run the demo; return its folder and what it printed."""
     work_dir = tmp_path_factory.mktemp('demo')
     options = ['--seeds', '2', '--epochs', '1', '--work-dir', work_dir]
-    return work_dir, run(*MMNKD, 'demo', *options)
+    return work_dir, forked('demo', *options)
 
 
 def test_demo_prints_the_numbers_of_its_runs(demo):

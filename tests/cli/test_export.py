@@ -3,7 +3,7 @@
 import pytest
 import tiny
 import torch
-from command import MMNKD, run
+from command import forked
 
 from mmnkd.cli import main
 
@@ -16,7 +16,7 @@ def checkpoint(tmp_path):
 
 def test_it_says_what_was_written(checkpoint, tmp_path):
     out, tensors = tmp_path / 'y.safetensors', len(tiny.saved(checkpoint))
-    printed = run(*MMNKD, 'export', checkpoint, out)
+    printed = forked('export', checkpoint, out)
     assert printed.splitlines() == [
         f'The student is in {out}: {tensors} tensors of a checkpoint of '
         'mmnkd or mmpretrain.',

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from command import ENVIRONMENT, MMNKD, ROOT, listen_to_interrupts, run, train
+from command import (
+    ENVIRONMENT,
+    MMNKD,
+    ROOT,
+    forked,
+    listen_to_interrupts,
+    run,
+    train,
+)
 from mmengine.config import Config
 
 from mmnkd.cli import main
@@ -75,7 +83,8 @@ def test_train_has_the_options_of_mmpretrain(tmp_path):
 
 def test_the_start_fits_a_screen_and_the_log_file_has_it_all(tmp_path):
     options = ['--cfg-options', *SHORT, RANDOM_TEACHER]
-    output = train(NKD, '--work-dir', tmp_path, *options)
+    command = [*MMNKD, 'train', NKD, '--work-dir', tmp_path]
+    output = run(*command, *options)
     start, _, _ = output.partition('Epoch(train)')
     assert len(start.splitlines()) <= 20
     assert 'Teacher: channels_last is on' in start
@@ -168,8 +177,8 @@ def test_test_needs_no_teacher_file(tmp_path):
         if config == NKD:
             teacher = 'model.teacher.checkpoint=no/such/file.pth'
             options += ['--cfg-options', teacher]
-        command = [*MMNKD, 'test', config, tmp_path / 'student.pth']
-        run(*command, '--out', out, *options)
+        command = ['test', config, tmp_path / 'student.pth']
+        forked(*command, '--out', out, *options)
         results[name] = json.loads(out.read_text())
     assert results['plain'] == results['distilled']
     assert 0 < results['plain']['accuracy/top1'] < 100
@@ -178,9 +187,9 @@ def test_test_needs_no_teacher_file(tmp_path):
 def test_test_writes_predictions(tmp_path):
     student = tiny.build(Config.fromfile(ROOT / BASELINE).model)
     torch.save({'state_dict': student.state_dict()}, tmp_path / 'student.pth')
-    command = [*MMNKD, 'test', BASELINE, tmp_path / 'student.pth']
+    command = ['test', BASELINE, tmp_path / 'student.pth']
     out = tmp_path / 'predictions.pkl'
-    run(*command, '--work-dir', tmp_path, '--out', out)
+    forked(*command, '--work-dir', tmp_path, '--out', out)
     assert out.stat().st_size > 1000
 
 
@@ -203,7 +212,7 @@ def test_two_processes_train_export_and_test_on_a_cpu(tmp_path):
     for logged in ('loss_uskd_weak', 'loss_mgd', 'weight_mgd: 1.0000'):
         assert logged in output
     student = tmp_path / 'student.pth'
-    printed = run(*MMNKD, 'export', tmp_path / 'epoch_3.pth', student)
+    printed = forked('export', tmp_path / 'epoch_3.pth', student)
     assert f'The student is in {student}' in printed
     saved = torch.load(student, weights_only=True)
     plain = tiny.build(Config.fromfile(ROOT / BASELINE).model)

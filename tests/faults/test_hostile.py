@@ -40,20 +40,25 @@ WAYS = {
 each_way = pytest.mark.parametrize('way', WAYS)
 
 
-@pytest.mark.parametrize('way', ['teacher', 'loader'])
-@pytest.mark.parametrize('write', hostile.FEW)
-def test_a_hostile_file_is_refused(write, way, tmp_path):
-    file, mark = tmp_path / 'file.pth', tmp_path / 'mark'
-    write(file, mark)
+def read_in_a_process(file, way):
+    """Return the error of reading a file as a teacher, or as a Runner does."""
 
-    def load():
+    def read():
         if way == 'teacher':
             tiny.built_teacher(checkpoint=str(file))
         read_safely()
         CheckpointLoader.load_checkpoint(str(file))
         return 'loaded'
 
-    found = hostile.outcome(load).result
+    return hostile.outcome(read).result
+
+
+@pytest.mark.parametrize('way', ['teacher', 'loader'])
+@pytest.mark.parametrize('write', hostile.FEW)
+def test_a_hostile_file_is_refused(write, way, tmp_path):
+    file, mark = tmp_path / 'file.pth', tmp_path / 'mark'
+    write(file, mark)
+    found = read_in_a_process(file, way)
     assert not mark.exists(), 'the file ran code'
     if (write, way) == (hostile.other_network, 'loader'):
         assert found == 'loaded'  # and then compared with the model
@@ -97,17 +102,12 @@ def test_a_command_refuses_all_of_them(way, tmp_path, monkeypatch, capsys):
         print('', *rows, sep='\n')
 
 
-@pytest.mark.slow
-@each_way
-def test_a_file_cut_at_any_length_is_refused(way, tmp_path, monkeypatch):
+@pytest.mark.parametrize('way', ['teacher', 'loader'])
+def test_a_file_cut_at_any_length_is_refused(way, tmp_path):
     for part in range(20):
-
-        def cut(file, mark, share=part / 20):
-            hostile.truncated(file, mark, share)
-
-        place = tmp_path / str(part)
-        place.mkdir()
-        refused(cut, way, place, monkeypatch)
+        file = tmp_path / f'{part}.pth'
+        hostile.truncated(file, None, share=part / 20)
+        assert read_in_a_process(file, way).startswith('ValueError: Expected')
 
 
 def test_the_attacks_are_real(tmp_path):

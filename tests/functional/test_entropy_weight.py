@@ -3,7 +3,7 @@
 import math
 
 import pytest
-import reference
+import reference_newer as reference
 import torch
 import torch.nn.functional as F
 from newer import cases, check_golden, golden, logits, settings_of

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from bits import assert_equal, assert_same_training
 from mmengine.hooks import Hook
 
 from mmnkd.hooks import GeneratorsHook
@@ -66,35 +67,6 @@ def training(work_dir, transforms, by_epoch, **keys):
     )
     run.register_hook(Draws())
     return run
-
-
-def assert_same_training(path, other):
-    """Compare all that decides how a training goes on, bit by bit."""
-    a, b = tiny.saved(path), tiny.saved(other)
-    for part in (
-        'state_dict',
-        'ema_state_dict',
-        'optimizer',
-        'param_schedulers',
-        'generators',
-    ):
-        assert_equal(a[part], b[part])
-
-
-def assert_equal(a, b):
-    """Compare nested tensors and plain values exactly."""
-    if torch.is_tensor(a):
-        assert torch.equal(a, b)
-    elif isinstance(a, dict):
-        assert list(a) == list(b)
-        for key in a:
-            assert_equal(a[key], b[key])
-    elif isinstance(a, (list, tuple)):
-        assert len(a) == len(b)
-        for pair in zip(a, b):
-            assert_equal(*pair)
-    else:
-        assert a == b
 
 
 @pytest.mark.parametrize(

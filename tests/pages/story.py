@@ -5,7 +5,7 @@ a block of             does
 =====================  =====================================================
 python, with a title   writes the file that the title names
 python                 runs; names stay for the page's later blocks
-diff, with a title     writes the file of its new side
+diff                   writes the file of its new side
 shell                  runs in bash, and stops at the first error
 text                   was printed last: its lines in this order, maybe with
                        others between ("…" stands for anything in a line)
@@ -103,11 +103,11 @@ class Story:
             ) from error
 
     def _run(self, block: Block) -> None:
-        if block.title:
+        if block.title or block.kind == 'diff':
             text = block.text
             if block.kind == 'diff':
                 text = _new_side(text)
-            path = self.folder / block.title
+            path = self.folder / (block.title or 'config.py')
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding='utf-8')
             if '_base_ =' in text:
@@ -132,7 +132,7 @@ class Story:
         result = subprocess.run(
             ['bash', '-euo', 'pipefail', '-c', text],
             cwd=self.folder,
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -164,7 +164,8 @@ def _new_side(diff: str) -> str:
     return '\n'.join(line[1:] for line in lines if line[:1] != '-') + '\n'
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return what a command of the docs runs in."""
     return {
         **os.environ,
         'COLUMNS': '100',
@@ -174,5 +175,6 @@ def _environment() -> dict[str, str]:
             part for part in (str(ROOT), os.environ.get('PYTHONPATH')) if part
         ),
         'PYTHONWARNINGS': 'ignore',
+        'ROOT': str(ROOT),
         'TESTS': str(Path(__file__).parent),
     }

@@ -9,17 +9,19 @@ from typing import Any, Optional
 
 from ..cache.rows import Rows
 from ..teacher import FrozenTeacher
-from .cost import Cost, timed
-from .look import preprocessed
+from .batches import preprocessed, timed
+from .cost import Cost
 from .report import Report
 
-__all__ = ['advise', 'advise_cache', 'advise_dtype', 'advise_workers']
+__all__ = ['advise_cache', 'advise_dtype', 'advise_workers', 'make_faster']
 
 # Parts of a step below which there is nothing to gain.
 _WORTH = 0.1
 
 
-def advise(report: Report, model: Any, batch: Mapping[str, Any]) -> list[str]:
+def make_faster(
+    report: Report, model: Any, batch: Mapping[str, Any]
+) -> list[str]:
     """Say what would make a training faster.
 
     Args:

@@ -1,0 +1,151 @@
+"""Batches of a config's data: read, preprocessed, timed."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import Any, NamedTuple, Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.structures import DataSample
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ..classifier.dry_run import blank_image
+from .plan import pipeline_of
+
+__all__ = [
+    'Batches',
+    'build_loader',
+    'preprocessed',
+    'random_batches',
+    'take',
+    'target_of',
+    'timed',
+]
+
+
+class Batches(NamedTuple):
+    """What a data loader puts out.
+
+    Attributes:
+        real: A few batches, none where the data can't be read.
+        seconds: To load one.
+        total: How many it has in all.
+    """
+
+    real: list[dict[str, Any]] = []
+    seconds: float = 0.0
+    total: int = 0
+
+
+def build_loader(loader: Mapping[str, Any]) -> DataLoader:
+    """Build a data loader that loads in this process.
+
+    Args:
+        loader: Its config; it isn't changed.
+
+    Raises:
+        Exception: What the data set raises.
+    """
+    alone = copy.deepcopy(dict(loader))
+    alone.update(num_workers=0, persistent_workers=False)
+    for key in ('prefetch_factor', 'timeout', 'multiprocessing_context'):
+        alone.pop(key, None)
+    return Runner.build_dataloader(alone, seed=0)
+
+
+def take(loader: DataLoader, count: int) -> Batches:
+    """Return a few batches.
+
+    Args:
+        loader: A data loader without workers.
+        count: How many batches, fewer if it has no more.
+    """
+    stream = iter(loader)
+    batches, seconds = [], []
+    for _ in range(min(count, len(loader))):
+        batch, spent = timed(lambda: next(stream))
+        batches.append(batch)
+        seconds.append(spent)
+    spent = median(seconds) if seconds else 0.0
+    return Batches(batches, spent, len(loader))
+
+
+def random_batches(
+    model: Any, config: Config, val: Batches, count: int
+) -> list[dict[str, Any]]:
+    """Return batches of noise, to time a training whose images are missing.
+
+    Args:
+        model: Says how many channels it takes.
+        config: Says how large the images are.
+        val: Validation batches, whose images have the size if there are any.
+        count: How many batches.
+    """
+    _, channels, height, width = blank_image(model).shape
+    for step in pipeline_of(config.train_dataloader.dataset):
+        size = step.get('crop_size') or step.get('scale')
+        if isinstance(size, int):
+            height = width = size
+        elif isinstance(size, (tuple, list)) and len(size) == 2:
+            height, width = size
+    if val.real:
+        images = preprocessed(model, val.real[0], training=False)['inputs']
+        _, channels, height, width = images.shape
+    generator = torch.Generator().manual_seed(0)
+    shape = (config.train_dataloader.batch_size, channels, height, width)
+    return [
+        {
+            'inputs': torch.randint(
+                256, shape, dtype=torch.uint8, generator=generator
+            ),
+            'data_samples': [
+                DataSample().set_gt_label(k % 2) for k in range(shape[0])
+            ],
+        }
+        for _ in range(count)
+    ]
+
+
+def preprocessed(
+    model: Any, batch: Mapping[str, Any], training: bool = True
+) -> dict[str, Any]:
+    """Return a batch as the student gets it; the one given isn't changed.
+
+    Args:
+        model: With a ``data_preprocessor``.
+        batch: As a data loader puts it out.
+        training: Whether images are mixed, as in training.
+    """
+    return model.data_preprocessor(copy.deepcopy(batch), training)
+
+
+def target_of(samples: Sequence[Any]) -> Tensor:
+    """Return (N,) labels or, of mixed ones, (N, C) scores."""
+    if 'gt_score' in samples[0]:
+        return torch.stack([sample.gt_score for sample in samples])
+    return torch.cat([sample.gt_label for sample in samples])
+
+
+def timed(
+    call: Callable[[], Any], device: Optional[torch.device] = None
+) -> tuple[Any, float]:
+    """Return what a call returns, and the seconds until it is done.
+
+    Args:
+        call: What to time.
+        device: Where it computes.
+    """
+    on_gpu = device is not None and device.type == 'cuda'
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    result = call()
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    return result, time.perf_counter() - start

@@ -1,0 +1,119 @@
+"""`mmnkd distill`, `list` and `show`, run as a user runs them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mmpretrain
+import pytest
+from command import ENVIRONMENT, MMNKD, ROOT
+from mmengine.config import Config
+from PIL import Image
+
+from mmnkd.cli import main
+from mmnkd.cli.list import WHAT, listed
+
+STUDENT = str(ROOT / 'configs/demo/baseline_tiny_1xb64_digits.py')
+TEACHER = str(ROOT / 'configs/demo/baseline_wide_1xb64_digits.py')
+SHORT = ['train_cfg.max_epochs=1', 'train_dataloader.dataset.indices=64']
+
+
+def run(folder, *command, code=0):
+    """Return what a command prints that runs in a folder."""
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        env={**ENVIRONMENT, 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert result.returncode == code, result.stdout
+    return result.stdout
+
+
+def test_distill_writes_and_trains_at_once(tmp_path):
+    names = [STUDENT, TEACHER, '--teacher-checkpoint', 'none', '--out', 'a.py']
+    options = ['--train', '--set', *SHORT, 'nkd.gamma=2']
+    printed = run(tmp_path, *MMNKD, 'distill', *names, *options)
+    assert f'Wrote {tmp_path / "a.py"}' in printed
+    assert 'loss_nkd_target' in printed
+    assert list((tmp_path / 'work_dirs' / 'a').glob('epoch_1-*.pth'))
+
+
+def test_what_it_writes_trains_by_the_tools_of_mmpretrain(tmp_path):
+    names = [STUDENT, '--out', 'b.py', '--set', *SHORT]
+    printed = run(tmp_path, *MMNKD, 'distill', *names)
+    assert 'mmnkd train b.py --auto-scale-lr' in printed
+    tool = Path(mmpretrain.__file__).parent / '.mim' / 'tools' / 'train.py'
+    assert 'loss_tf_nkd' in run(tmp_path, sys.executable, tool, 'b.py')
+
+
+def test_a_teacher_for_a_folder_is_trained_first(tmp_path):
+    colors = {'red': (200, 0, 0), 'blue': (0, 0, 200)}
+    for name, color in colors.items():
+        (tmp_path / 'images' / name).mkdir(parents=True)
+        for number in range(5):
+            image = Image.new('RGB', (9, 9), color)
+            image.save(tmp_path / 'images' / name / f'{number}.png')
+    teacher = tmp_path / 'teacher.py'
+    teacher.write_text(f'_base_ = {TEACHER!r}\ntrain_cfg = dict(max_epochs=1)')
+    names = [STUDENT, teacher, '--data', 'images', '--out', 'c.py']
+    options = ['--train', '--set', 'train_cfg.max_epochs=1']
+    printed = run(tmp_path, *MMNKD, 'distill', *names, *options)
+    assert 'The teacher knows other classes. Train it first.' in printed
+    for name in ('c_teacher', 'c'):
+        assert (tmp_path / 'work_dirs' / name / 'epoch_1.pth').is_file()
+
+
+def test_an_error_is_told_in_one_line(tmp_path, capsys):
+    out = str(tmp_path / 'a.py')
+    assert main(['distill', 'resnet18', '--out', out]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('mmnkd distill: Expected a config (.py), a name')
+    assert not Path(out).exists()
+
+
+def test_list_has_a_line_each(capsys):
+    assert main(['list']) == 0
+    printed = capsys.readouterr().out
+    for what in WHAT:
+        for name, *_ in listed(what):
+            assert name in printed
+    assert {'NKDLoss', 'TFNKDLoss'} <= {name for name, _ in listed('losses')}
+    assert {'Digits', 'CIFAR100Local'} & {row[0] for row in listed('datasets')}
+    shipped = {path.stem for path in (ROOT / 'configs').glob('[!_]*/*.py')}
+    assert {row[0] for row in listed('configs')} == shipped
+
+
+def test_list_refuses_what_there_is_not():
+    with pytest.raises(SystemExit) as stopped:
+        main(['list', 'models'])
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'nkd_resnet34_resnet18_8xb32_in1k',
+        'baseline_resnet18_8xb16_cifar100',
+        'nkd_wide_tiny_1xb64_digits',
+        'mgd_resnet50_mobilenet-v1_8xb32_in1k',
+    ],
+)
+def test_show_prints_the_same_config_in_one_file(name, tmp_path, capsys):
+    assert main(['show', name]) == 0
+    text = capsys.readouterr().out
+    (tmp_path / 'mine.py').write_text(text)
+    (original,) = (ROOT / 'configs').glob(f'*/{name}.py')
+    shown = Config.fromfile(tmp_path / 'mine.py')
+    assert shown.to_dict() == Config.fromfile(original).to_dict()
+    assert "_base_ = '../" not in text
+    docstring = original.read_text().split('"""')[1]
+    assert text.startswith(f'"""{docstring}"""')
+
+
+def test_show_names_the_nearest(capsys):
+    assert main(['show', 'nkd_resnet34_resnet18']) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'Nearest: nkd_resnet34_resnet18_8xb32_in1k' in line

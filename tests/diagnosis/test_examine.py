@@ -1,0 +1,319 @@
+"""An examination: all that it finds out of a config, good and broken ones."""
+
+import examined
+import pytest
+from mmengine.config import Config
+
+from mmnkd.diagnosis import cost
+from mmnkd.diagnosis.examine import examine
+from mmnkd.diagnosis.finding import NAMES
+
+
+@pytest.fixture(scope='module', autouse=True)
+def one_step():
+    """Time one step only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cost, 'MOST_STEPS', 1)
+        yield
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+    return examined.write_config(tmp_path_factory.mktemp('examined'))
+
+
+def test_report_of_a_good_config_has_everything(config):
+    stages = []
+    report = examine(config, batches=2, device='cpu', say=stages.append)
+    assert report.findings == []
+    assert (report.exit_code, report.verdict) == (0, 'good')
+    assert report.plan.epochs == 2
+    assert (report.train.images, report.val.images) == (1201, 596)
+    assert report.images.keys() == {'the student', 'the teacher'}
+    student, teacher = report.networks
+    assert student.parameters < teacher.parameters
+    assert teacher.source.endswith('teacher.pth')
+    assert report.signal_on == 'validation'
+    assert report.signal.images == 2 * 64
+    assert report.signal.top1 > 20
+    names = ['loss_cls', 'loss_nkd_target', 'loss_nkd_nontarget']
+    assert [term.name for term in report.terms] == names
+    assert report.steps == 2 * 19
+    assert report.is_data_real
+    assert report.is_teacher_real
+    assert 0 < report.cost.teacher < report.cost.step
+    assert report.seconds > report.steps * report.cost.total
+    assert report.cost.memory > 2**20
+    assert 'timing training steps' in stages
+    content = report.as_dict()
+    assert content['cost']['teacher_share'] == report.cost.teacher_share
+    assert content['findings'] == []
+
+
+def test_a_plain_config_is_examined_too(config, tmp_path):
+    plain = Config.fromfile(config)
+    for key in ('teacher', 'distill_losses'):
+        plain.model.pop(key)
+    plain.model.type = 'ImageClassifier'
+    plain.dump(tmp_path / 'plain.py')
+    report = examine(tmp_path / 'plain.py', batches=1, device='cpu')
+    assert report.exit_code == 0
+    assert report.signal is None
+    assert [term.name for term in report.terms] == ['loss']
+    assert report.cost.teacher == report.cost.losses == 0
+
+
+def test_without_data_the_time_is_that_of_noise(config):
+    options = {
+        'train_dataloader.dataset': {
+            'type': 'CustomDataset',
+            '_delete_': True,
+            'data_root': 'nowhere',
+            'pipeline': [
+                {'type': 'RandomResizedCrop', 'scale': 8},
+                {'type': 'PackInputs'},
+            ],
+        }
+    }
+    report = examine(config, batches=1, device='cpu', options=options)
+    assert report.exit_code == 2
+    (error,) = report.errors
+    assert error.name == 'train-data'
+    assert '`train_dataloader.dataset`' in error.fix
+    assert not report.is_data_real
+    assert report.cost.step > 0
+    assert report.terms == []
+
+
+def test_without_the_teachers_file_its_time_is_known_and_its_answers_not(
+    config, tmp_path
+):
+    teacher = tmp_path / 'teacher.py'
+    Config({'model': examined.TEACHER}).dump(teacher)
+    report = examine(
+        config,
+        batches=1,
+        device='cpu',
+        options={
+            'model.teacher.checkpoint': 'none.pth',
+            'model.teacher.model': str(teacher),
+        },
+    )
+    (error,) = report.findings
+    assert error.name == 'teacher-file'
+    assert 'Train it first: mmnkd train' in error.fix
+    assert not report.is_teacher_real
+    assert report.signal is None
+    assert report.cost.teacher > 0
+
+
+MIXUP = {'augments': {'type': 'Mixup', 'alpha': 0.2}}
+LAYERS = {
+    'student_taps': 'backbone.layer2',
+    'teacher_taps': 'backbone.layer2',
+}
+MGD = {'type': 'MGDLoss', **LAYERS}
+TEACHER = {'model': examined.TEACHER, 'checkpoint': None}
+ITERATIONS = {'_delete_': True, 'by_epoch': False, 'max_iters': 9}
+AMP = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.dtype': 'bf16'}
+KINDS = {
+    'without a teacher': {
+        'model.teacher': None,
+        'model.distill_losses': {
+            '_delete_': True,
+            'tf_nkd': {'type': 'TFNKDLoss'},
+        },
+    },
+    'two teachers': {'model.teacher': [TEACHER, TEACHER]},
+    'features': {'model.distill_losses': {'_delete_': True, 'mgd': MGD}},
+    'mixed images': {'model.train_cfg': MIXUP},
+    'iterations': {'train_cfg': ITERATIONS},
+    'mixed precision': AMP,
+    'no validation': {
+        'val_dataloader': None,
+        'val_cfg': None,
+        'val_evaluator': None,
+    },
+}
+
+
+@pytest.mark.parametrize('kind', sorted(KINDS))
+def test_all_kinds_of_trainings_are_timed(config, kind):
+    report = examine(config, batches=1, device='cpu', options=KINDS[kind])
+    told = {f.name: str(f) for f in report.findings}
+    # Of teachers whose weights are random.
+    known = {'teacher-flat', 'teacher-chance', 'term-small'}
+    assert told.keys() <= known, told
+    assert report.cost.step > 0
+    assert report.steps == (9 if kind == 'iterations' else 2 * 19)
+    assert report.terms
+    assert (report.signal is None) == (
+        kind in ('without a teacher', 'features')
+    )
+
+
+def test_findings_that_the_user_ignores_say_nothing(config):
+    options = {'model.distill_losses.nkd.loss_weight': 50.0}
+    report = examine(config, batches=1, device='cpu', options=options)
+    assert [finding.name for finding in report.findings] == ['term-large']
+    options['model.ignore_findings'] = ['term-large']
+    report = examine(config, batches=1, device='cpu', options=options)
+    assert report.exit_code == 0
+
+
+CUSTOM = {'type': 'CustomDataset', '_delete_': True, 'data_root': 'nowhere'}
+# What is wrong: the options that make it so, the exit code, a finding and a
+# part of its message.
+BROKEN = {
+    'a typo in a key': ({'train_cgf': {}}, 2, 'dead-key', 'train_cgf'),
+    'no such backbone': (
+        {'model.backbone.type': 'ResNet_CIFARR'},
+        2,
+        'model',
+        'ResNet_CIFARR is not in the',
+    ),
+    'no such loss': (
+        {'model.distill_losses.nkd.type': 'NKDLos'},
+        2,
+        'model',
+        "got 'NKDLos'. Nearest: ['NKDLoss'",
+    ),
+    'a type that does not distill': (
+        {'model.type': 'ImageClassifier'},
+        2,
+        'model-type',
+        'Expected a `model.type` that distills',
+    ),
+    'no such tap': (
+        {
+            'model.distill_losses.mgd': {
+                **MGD,
+                'student_taps': 'backbone.layer9',
+            }
+        },
+        2,
+        'model',
+        "got 'backbone.layer9'. Nearest: ['backbone.layer",
+    ),
+    'a loss that drowns the rest': (
+        {'model.distill_losses.nkd.gamma': 100.0},
+        1,
+        'term-large',
+        '`loss_nkd_nontarget`',
+    ),
+    'a loss without effect': (
+        {'model.distill_losses.nkd.loss_weight': 1e-3},
+        1,
+        'term-small',
+        'teaches nearly nothing',
+    ),
+    'mean and std of 0 to 1': (
+        {
+            'data_preprocessor.mean': [0.3] * 3,
+            'data_preprocessor.std': [0.37] * 3,
+        },
+        1,
+        'image-scale',
+        'but the student gets',
+    ),
+    'a std of 0': (
+        {'data_preprocessor.std': [0.0] * 3},
+        2,
+        'std-0',
+        'images come to infinity',
+    ),
+    'too few classes': (
+        {'model.head.num_classes': 5},
+        2,
+        'class-count',
+        'has 5',
+    ),
+    "the teacher's classes in another order": (
+        {'model.teacher.class_indices': [*range(1, 10), 0]},
+        2,
+        'class-order',
+        'in the order of the data set',
+    ),
+    'a class of the teacher twice': (
+        {'model.teacher.class_indices': [*range(9), 8]},
+        2,
+        'class-indices',
+        'name each class once',
+    ),
+    'an untrained teacher': (
+        {'model.teacher.checkpoint': None},
+        1,
+        'teacher-flat',
+        'nearly equal',
+    ),
+    "another network's weights": (
+        {'model.teacher.model.head.in_channels': 32},
+        2,
+        'teacher-file',
+        'Expected',
+    ),
+    'no such optimizer': (
+        {'optim_wrapper.optimizer.type': 'SDG'},
+        2,
+        'step',
+        'None is not a callable',
+    ),
+    'an argument that the optimizer has not': (
+        {'optim_wrapper.optimizer.learning_rate': 0.1},
+        2,
+        'step',
+        'learning_rate',
+    ),
+    'no such data set': (
+        {'train_dataloader.dataset.type': 'Digit'},
+        2,
+        'train-data',
+        'Digit is not in the',
+    ),
+    'validation data that is not there': (
+        {'val_dataloader.dataset': CUSTOM},
+        2,
+        'val-data',
+        'nowhere',
+    ),
+    'a pipeline that loads files': (
+        {
+            'train_dataloader.dataset.pipeline': [
+                {'type': 'LoadImageFromFile'},
+                *examined.PIPELINE,
+            ]
+        },
+        2,
+        'train-data',
+        'img_path',
+    ),
+    'a learning rate for eight GPUs': (
+        {'auto_scale_lr.base_batch_size': 512},
+        1,
+        'batch-size',
+        'total batch of 512',
+    ),
+    'no training': ({'train_cfg': None}, 2, 'config', "no ['train_cfg']"),
+}
+
+
+@pytest.mark.parametrize('mistake', sorted(BROKEN))
+def test_a_mistake_is_found_and_told(config, mistake):
+    options, code, name, message = BROKEN[mistake]
+    report = examine(config, batches=1, device='cpu', options=options)
+    told = [f'{f.level} {f}' for f in report.findings]
+    found = [f.message for f in report.findings if f.name == name]
+    assert message in ' '.join(found), told
+    assert report.exit_code == code, told
+    assert all(f.name in NAMES for f in report.findings)
+
+
+@pytest.mark.parametrize('text', ['model = dict(', None])
+def test_a_file_that_is_no_config_is_a_finding(tmp_path, text):
+    path = tmp_path / 'config.py'
+    if text:
+        path.write_text(text)
+    report = examine(path)
+    (finding,) = report.findings
+    assert (finding.name, report.exit_code) == ('config', 2)
+    assert report.plan is None

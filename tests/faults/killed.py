@@ -1,0 +1,32 @@
+"""Run the command `mmnkd`, and kill it inside a write.
+
+The first argument is the number of the call of fsync at which that happens: a
+file's odd ones come before it gets its name, even ones after it. The second is
+the share of the file that is left.
+"""
+
+import os
+import signal
+import sys
+
+calls, share = int(sys.argv[1]), float(sys.argv[2])
+sync = os.fsync
+
+
+def sync_or_die(descriptor):
+    global calls
+    calls -= 1
+    if calls == 0:
+        if share < 1:
+            size = os.fstat(descriptor).st_size
+            os.ftruncate(descriptor, int(share * size))
+        os.kill(os.getpid(), signal.SIGKILL)
+    sync(descriptor)
+
+
+os.fsync = sync_or_die
+
+if __name__ == '__main__':
+    from mmnkd.cli import main
+
+    sys.exit(main(sys.argv[3:]))
