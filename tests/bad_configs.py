@@ -145,6 +145,7 @@ def _train(folder, name, mistake):
     log = os.open(f'{name}.out', os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    sys.stdout = sys.stderr = os.fdopen(log, 'w')  # pytest has others
     config = Path(f'{name}.py')
     config.write_text(mistake.config)
     options = ['--work-dir', f'work/{name}', *mistake.options]

@@ -47,6 +47,7 @@ def test_file_names_are_unique_for_the_work_dirs():
 def real_batch(config, n):
     """Send n random images through the pipeline after its loading step."""
     dataset = config.train_dataloader.dataset
+    dataset = dataset.get('dataset', dataset)  # inside of a replayed one
     shape = {
         'FashionMNIST': (28, 28),
         'Digits': (8, 8, 3),

@@ -41,7 +41,7 @@ auto_scale_lr = dict(base_batch_size=64)
 
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=10),
-    # Two, because mmengine deletes one before it has written the next. At the
+    # Two, because a bare Runner deletes one before it writes the next. At the
     # end, the weights alone as well: plain mmpretrain reads those anywhere.
     checkpoint=dict(
         type='CheckpointHook',

@@ -126,7 +126,7 @@ def _table(comparison: Comparison) -> Table:
     first = comparison.rows[0].name
     title = f'{comparison.metric}, mean ± std over the runs'
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column('name', min_width=8)
+    table.add_column('name', min_width=8, overflow='fold')
     for header in ('final (runs)', 'best', f'minus {first} [95 %]'):
         table.add_column(escape(header), justify='right', no_wrap=True)
     table.add_column('')

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import torch
 from mmengine.config import DictAction
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -93,8 +92,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         '--gpus',
         type=_count,
-        default=max(1, torch.cuda.device_count()),
-        help='GPUs (processes) of the training (those of this machine, or 1)',
+        default=1,
+        help='GPUs (processes) that the training will have (1)',
     )
     parser.add_argument(
         '--device', help='where to compute, cpu or cuda (cuda if there is one)'
@@ -187,8 +186,13 @@ def _bullet(mark: str, style: str, text: str) -> RenderableType:
 
 
 def _verdict(report: Report) -> Text:
+    same = ' --cfg-options …' if report.options else ''
     told = {
-        0: ('Good. ', 'bold green', f'Train by: mmnkd train {report.config}'),
+        0: (
+            'Good. ',
+            'bold green',
+            f'Train by: mmnkd train {report.config}{same}',
+        ),
         1: (
             'Warnings. ',
             'bold yellow',

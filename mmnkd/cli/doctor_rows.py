@@ -37,9 +37,8 @@ def _plan(report: Report) -> list[tuple[str, str]]:
         rows.append((network.who.capitalize(), text))
     length = f'{plan.epochs} epochs' if plan.epochs else ''
     if report.steps:
-        length = f'{length} = ' if length else ''
-        length = f'{plan.epochs} epochs = ' if plan.epochs else ''
-        length += f'{report.steps} steps'
+        length += f' = {report.steps} steps'
+    length = length.removeprefix(' = ')
     batch = f'{plan.batch_size} images'
     if plan.processes > 1 or plan.accumulate > 1:
         batch = f'{plan.total_batch} images ({plan.batch_size}'

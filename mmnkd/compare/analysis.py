@@ -17,7 +17,7 @@ from .runs import Run
 
 __all__ = ['Analysis', 'Change', 'Example', 'analyze']
 
-TEACHER = 'teacher'
+TEACHER = 'the teacher'
 EXAMPLES = 24
 EXTREMES = 10  # classes at each end, and changed confusions
 
@@ -140,7 +140,7 @@ def analyze(
             f'{len(classes)}. Is it that of its config?'
         )
     analysis = Analysis(classes, len(target), notes=[note] if note else [])
-    is_taught = name_of_reference == TEACHER
+    is_taught = name_of_reference not in runs
     if is_taught:
         analysis.teacher = judge(log_reference, target)
     student = _taught(runs) or names[-1]

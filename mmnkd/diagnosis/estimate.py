@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 from mmengine.config import Config
@@ -36,13 +37,15 @@ def estimate(
     assert plan is not None
     batches = train.real or random_batches(model, config, val, 2)
     validate = val.seconds
+    device = next(model.parameters()).device
     if val.real:
-        _, seconds = timed(lambda: model.eval().val_step(val.real[-1]))
-        validate += seconds
-    on_cpu = next(model.parameters()).device.type == 'cpu'
+        step = partial(model.eval().val_step, val.real[-1])
+        validate += timed(step, device)[1]
     report.cost = cost = measure_cost(
         model.train(),
-        build_optim_wrapper(model, _wrapper(config, plan, on_cpu)),
+        build_optim_wrapper(
+            model, _wrapper(config, plan, device.type == 'cpu')
+        ),
         batches,
         load=train.seconds,
         workers=config.train_dataloader.get('num_workers', 0),

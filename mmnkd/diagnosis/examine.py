@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
-from torch import nn
+from torch import Tensor, nn
 
 from .. import __version__
 from .batch import check_batch
@@ -40,6 +40,8 @@ from .stages import Attempts, build_model, quiet
 from .terms import check_terms, measure_terms
 
 __all__ = ['examine']
+
+_WHOLE = 'Try `mmnkd train` for the whole error.'
 
 
 def examine(
@@ -70,7 +72,9 @@ def examine(
         All that was found out. What fails is a finding, never an exception.
     """
     device = device or get_device()
-    report = Report(str(config), stack=_stack(device))
+    report = Report(
+        str(config), options=dict(options or {}), stack=_stack(device)
+    )
     say('reading the config')
     attempts = Attempts(report, advise)
     whole = attempts(
@@ -175,32 +179,30 @@ class _Examination:
         report, name = self.report, f'{part}_dataloader'
         if not self.config.get(name):
             return Batches()
+        fix = (
+            'Look at `data_root`, `ann_file` and `data_prefix` of '
+            f'`{name}.dataset`.'
+        )
         loader = self.attempt(
-            f'{part}-data',
-            f'Look at `data_root`, `ann_file` and `data_prefix` of '
-            f'`{name}.dataset`.',
-            lambda: build_loader(self.config[name]),
+            f'{part}-data', fix, lambda: build_loader(self.config[name])
         )
         if loader is None:
             return Batches()
         data: Any = loader.dataset
-        if part == 'train' and model is not None:
-            report.add(
-                check_data(
-                    data,
-                    num_classes=num_classes_of(model),
-                    batches=len(loader),
-                )
-            )
-        names = data.metainfo.get('classes')
+        facts = self.attempt(f'{part}-data', fix, lambda: describe_data(data))
+        setattr(report, part, facts)
+        names = (getattr(data, 'metainfo', None) or {}).get('classes')
         if part == 'train':
-            report.train = describe_data(data)
             self.classes = names
-            report.add(check_data_facts(report.train))
-        else:
-            report.val = describe_data(data)
-            if report.train is not None:
-                report.add(check_data_facts(report.train, self.classes, names))
+            if model is not None:
+                classes = num_classes_of(model)
+                batches = len(loader)
+                report.add(
+                    check_data(data, num_classes=classes, batches=batches)
+                )
+        if report.train is not None:
+            others = names if part == 'val' else None
+            report.add(check_data_facts(report.train, self.classes, others))
         found = self.attempt(
             f'{part}-data',
             'Look whether all images can be read, and at the pipeline.',
@@ -231,9 +233,8 @@ class _Examination:
         report, before = self.report, len(self.report.errors)
         real = report.is_teacher_real
         self.say('looking at a batch')
-        fix = 'Try `mmnkd train` for the whole error.'
         found = self.attempt(
-            'batch', fix, lambda: look_at(model, train.real[0], ask=real)
+            'batch', _WHOLE, lambda: look_at(model, train.real[0], ask=real)
         )
         if found is None:
             return False
@@ -245,26 +246,33 @@ class _Examination:
             self.say("measuring the teacher's answers")
             answers = self.attempt(
                 'teacher',
-                fix,
+                _WHOLE,
                 lambda: ask_teacher(model, train.real, val.real),
             )
             report.signal, report.signal_on = answers or (None, '')
+        self._measure_terms(model, train, found.images)
+        return len(report.errors) == before
+
+    def _measure_terms(
+        self, model: Any, train: Batches, images: Tensor
+    ) -> None:
+        """Measure and check the terms of the loss."""
+        report = self.report
         self.say('measuring the terms of the loss')
         batches = (preprocessed(model, batch) for batch in train.real)
         terms = self.attempt(
             'losses',
-            fix,
+            _WHOLE,
             lambda: measure_terms(model.train(), batches),
         )
         report.terms = terms or []
         values = {term.name: term.value for term in report.terms}
-        report.add(check_batch(found.images, losses=values))
+        report.add(check_batch(images, losses=values))
         scheduled = any(
             getattr(loss, 'weight_schedule', None) is not None
             for loss in getattr(model, 'distill_losses', {}).values()
         )
         report.add(check_terms(report.terms, scheduled=scheduled))
-        return len(report.errors) == before
 
 
 def _read(config: Union[str, Path], options: Mapping[str, Any]) -> Config:

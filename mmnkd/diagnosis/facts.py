@@ -69,7 +69,8 @@ def describe_data(dataset: Any) -> DataFacts:
     """
     total = len(dataset)
     step = max(1, -(-total // _MOST_IMAGES))
-    names = [*map(str, (dataset.metainfo or {}).get('classes') or ())]
+    meta = getattr(dataset, 'metainfo', None) or {}
+    names = [*map(str, meta.get('classes') or ())]
     try:
         labels = [
             int(label)

@@ -46,6 +46,7 @@ class Report:
 
     Attributes:
         config: The config's file.
+        options: Changes of it, by dotted key.
         stack: Versions by package, and the device.
         plan: What the config will do.
         train: The training data.
@@ -65,6 +66,7 @@ class Report:
     """
 
     config: str
+    options: dict[str, Any] = field(default_factory=dict)
     stack: dict[str, str] = field(default_factory=dict)
     plan: Optional[Plan] = None
     train: Optional[DataFacts] = None

@@ -56,7 +56,8 @@ class Attempts:
         try:
             return call()
         except Exception as error:
-            text = error.args[0] if isinstance(error, KeyError) else error
+            is_key = isinstance(error, KeyError) and error.args
+            text = error.args[0] if is_key else error
             message = ' '.join(str(text).split())
             is_ours = message.startswith(('Expected ', 'In `'))
             if not is_ours:

@@ -112,7 +112,8 @@ def _too_large(loss: str, term: str, ratio: float) -> Finding:
         f'loss does, but its gradient is {ratio:.0f} times as large, so '
         'labels hardly count.',
         f'Make `loss_weight` (or gamma, beta ...) of {loss!r} smaller; '
-        f'{1 / ratio:.1g} times as large makes both equal.',
+        f'{1 / ratio:.1g} times as large makes both equal. A loss without a '
+        'scale (DIST, a correlation) starts so, and calms down by itself.',
     )
 
 

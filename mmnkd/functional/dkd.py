@@ -97,14 +97,6 @@ def dkd_terms(
     Returns:
         Weighted target and non-target term, both (N,). Their sum is
         :func:`dkd_loss` with ``reduction='none'``.
-
-    Example:
-        >>> import torch
-        >>> student = torch.tensor([[2.0, 1.0, 0.0]])
-        >>> teacher = torch.tensor([[4.0, 1.0, 2.0]])
-        >>> terms = dkd_terms(student, teacher, torch.tensor([0]))
-        >>> print(*[f'{term.item():.4f}' for term in terms])
-        0.1241 3.9793
     """
     inputs = logits_student, logits_teacher, target
     target_term, nontarget_term = _dkd(

@@ -98,14 +98,6 @@ def nkd_terms(
     Returns:
         Target term :math:`-T_t \log S_t` and weighted non-target term, both
         (N,). Their sum is :func:`nkd_loss` with ``reduction='none'``.
-
-    Example:
-        >>> import torch
-        >>> student = torch.tensor([[2.0, 1.0, 0.0]])
-        >>> teacher = torch.tensor([[4.0, 1.0, 2.0]])
-        >>> terms = nkd_terms(student, teacher, torch.tensor([0]))
-        >>> print(*[f'{term.item():.4f}' for term in terms])
-        0.3439 1.5665
     """
     inputs = logits_student, logits_teacher, target
     target_term, nontarget_term = _nkd(*inputs, temperature, gamma, apart=True)

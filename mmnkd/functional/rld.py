@@ -118,21 +118,6 @@ def rld_terms(
     Returns:
         Weighted confidence term and term of the classes below the target,
         both (N,). Their sum is :func:`rld_loss` with ``reduction='none'``.
-
-    Example:
-        >>> import torch
-        >>> student = torch.tensor([[2.0, 1.0, 0.0]])
-        >>> teacher = torch.tensor([[4.0, 1.0, 2.0]])
-        >>> terms = rld_terms(
-        ...     student,
-        ...     teacher,
-        ...     torch.tensor([0]),
-        ...     temperature=4.0,
-        ...     alpha=1.0,
-        ...     beta=8.0,
-        ... )
-        >>> print(*[f'{term.item():.4f}' for term in terms])
-        0.1241 3.9793
     """
     if alpha_temperature is None:
         alpha_temperature = temperature

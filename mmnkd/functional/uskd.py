@@ -103,14 +103,6 @@ def uskd_terms(
     Returns:
         Weighted target term, non-target term and weak head's loss, all (N,).
         Their sum is :func:`uskd_loss` with ``reduction='none'``.
-
-    Example:
-        >>> import torch
-        >>> student = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0]])
-        >>> weak = torch.tensor([[1.0, 0.0, 0.5], [0.0, 0.5, 0.2]])
-        >>> terms = uskd_terms(student, weak, torch.tensor([0, 1]))
-        >>> print(*[f'{term.mean():.4f}' for term in terms])
-        0.2727 0.0713 0.0040
     """
     check_pair(logits_student, logits_weak, 'logits_weak')
     check_target(target, logits_student)

@@ -133,21 +133,6 @@ def wkd_terms(
     Returns:
         Target term and weighted transport term, both (N,). Their sum is
         :func:`wkd_loss` with ``reduction='none'``.
-
-    Example:
-        >>> import torch
-        >>> student = torch.tensor([[2.0, 1.0, 0.0]])
-        >>> teacher = torch.tensor([[4.0, 1.0, 2.0]])
-        >>> terms = wkd_terms(
-        ...     student,
-        ...     teacher,
-        ...     torch.tensor([0]),
-        ...     temperature=2.0,
-        ...     gamma=30.0,
-        ...     cost=0.62,
-        ... )
-        >>> print(*[f'{term.item():.4f}' for term in terms])
-        0.3439 0.5589
     """
     check_pair(logits_student, logits_teacher)
     check_target(target, logits_student)

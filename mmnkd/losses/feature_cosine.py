@@ -31,9 +31,6 @@ class FeatureCosineLoss(FeatureLoss):
         student_taps: The student's features, such as ``'backbone.layer4'``.
         teacher_taps: The teacher's, such as ``'backbone'``.
         **kwargs: See :class:`FeatureLoss`.
-
-    Raises:
-        ValueError, TypeError: As :class:`FeatureLoss`.
     """
 
     def __init__(

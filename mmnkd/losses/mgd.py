@@ -32,9 +32,6 @@ class MGDLoss(FeatureLoss):
         mask_ratio: Share of the channels that are masked, in [0, 1).
         **kwargs: See :class:`FeatureLoss`.
 
-    Raises:
-        ValueError, TypeError: As :class:`FeatureLoss`.
-
     Reference:
         Yang et al., "Masked Generative Distillation", ECCV 2022,
         arXiv 2205.01529.

@@ -36,9 +36,6 @@ class SRRLLoss(FeatureLoss):
         beta: Weight of the logits; 1 on ImageNet, 5 on CIFAR-100.
         **kwargs: See :class:`FeatureLoss`.
 
-    Raises:
-        ValueError, TypeError: As :class:`FeatureLoss`.
-
     Reference:
         Yang et al., "Knowledge Distillation via Softmax Regression
         Representation Learning", ICLR 2021.

@@ -156,8 +156,8 @@ class _Alike(NamedTuple):
 
     student: bool
     logits: bool
-    teacher: bool
     backbone: bool
+    teacher: bool
     optimizer: bool
 
 

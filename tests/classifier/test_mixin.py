@@ -150,6 +150,8 @@ def test_a_teacher_config_that_comes_too_late_is_told(begin, tmp_path):
     arguments = tiny.batch() if begin == 'loss' else ()
     with pytest.raises(RuntimeError, match=message):
         getattr(model, begin)(*arguments)
+    with pytest.raises(RuntimeError, match=message):  # caught, and again
+        model.eval().loss(*tiny.batch())
     again = tiny.build(distilled)
     getattr(again, begin)(*arguments)
     assert list(again.distill_losses.parameters())

@@ -74,6 +74,16 @@ def test_an_error_is_told_in_one_line(tmp_path, capsys):
     assert not Path(out).exists()
 
 
+@pytest.mark.parametrize('command', ['distill', 'list', 'show'])
+def test_help_has_two_examples_and_the_exit_codes(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, '--help'])
+    printed = capsys.readouterr().out
+    examples, exit_codes, _ = printed.partition('exit codes:')
+    assert exit_codes
+    assert examples.partition('examples:')[2].count(f'mmnkd {command}') == 2
+
+
 def test_list_has_a_line_each(capsys):
     assert main(['list']) == 0
     printed = capsys.readouterr().out
@@ -81,7 +91,9 @@ def test_list_has_a_line_each(capsys):
         for name, *_ in listed(what):
             assert name in printed
     assert {'NKDLoss', 'TFNKDLoss'} <= {name for name, _ in listed('losses')}
-    assert {'Digits', 'CIFAR100Local'} & {row[0] for row in listed('datasets')}
+    assert {'Digits', 'LocalCIFAR100'} <= {
+        row[0] for row in listed('datasets')
+    }
     shipped = {path.stem for path in (ROOT / 'configs').glob('[!_]*/*.py')}
     assert {row[0] for row in listed('configs')} == shipped
 

@@ -38,14 +38,14 @@ def test_every_student_is_compared_with_the_teacher(analysis):
 
 
 def test_examples_are_images_with_both_answers(trained, analysis):
-    assert analysis.pair == ('nkd', 'teacher')
+    assert analysis.pair == ('nkd', 'the teacher')
     assert len(analysis.examples) == EXAMPLES
     data = tiny.runner(tiny.resnet(), trained / 'x', val_cfg={}).val_dataloader
     images = [sample['inputs'].permute(1, 2, 0) for sample in data.dataset]
     labels = data.dataset.get_gt_labels().tolist()
     for example in analysis.examples:
         assert example.pixels.dtype == torch.uint8
-        assert [name for name, *_ in example.answers] == ['nkd', 'teacher']
+        assert [name for name, *_ in example.answers] == ['nkd', 'the teacher']
         assert any(
             torch.equal(example.pixels, image) and int(example.target) == label
             for image, label in zip(images, labels)
@@ -70,6 +70,15 @@ def test_without_a_teacher_the_last_is_compared_with_the_first(trained):
     assert found.agreements == {}
     assert found.pair == ('b', 'a')
     assert len(found.examples) == 10
+
+
+def test_a_run_may_be_named_teacher(trained):
+    found = analyze(runs(trained, teacher='plain_1', nkd='nkd_1'), images=4)
+    assert found.pair == ('nkd', 'the teacher')
+    assert list(found.students) == ['teacher', 'nkd']
+    assert found.teacher is not None
+    alone = analyze(runs(trained, teacher='plain_1', b='plain_2'), images=4)
+    assert alone.teacher is None
 
 
 def test_a_teacher_that_is_gone_is_a_note(trained, tmp_path):
