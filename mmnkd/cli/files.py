@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Union
 
@@ -21,6 +22,7 @@ __all__ = ['WholeFiles', 'read_safely', 'write_whole']
 
 def write_whole() -> None:
     """Let this process write local files by :class:`WholeFiles`."""
+    WholeFiles.outdated.clear()  # of an earlier training in this process
     register_backend('local', WholeFiles, force=True, prefixes='')
 
 
@@ -52,7 +54,8 @@ class WholeFiles(LocalBackend):
     writes the newest: who is killed in between may be left with none.
     """
 
-    _outdated: ClassVar[set[Path]] = set()
+    # Of all instances, as mmengine makes one to write and one to remove.
+    outdated: ClassVar[dict[Path, tuple[int, int]]] = {}
 
     def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
         """Write bytes: all of them, or the file stays as it was."""
@@ -68,16 +71,20 @@ class WholeFiles(LocalBackend):
         finally:
             part.unlink(missing_ok=True)
         _sync_folder(path.parent)
-        self._outdated.discard(path)
-        while self._outdated:
-            self._outdated.pop().unlink(missing_ok=True)
+        if path.suffix != '.pth':
+            return
+        while self.outdated:
+            old, version = self.outdated.popitem()
+            if old.exists() and _version(old) == version:
+                old.unlink()
 
     def remove(self, filepath: Union[str, Path]) -> None:
-        """Remove a file; a checkpoint, once the next file is written."""
-        if Path(filepath).suffix != '.pth':
+        """Remove a file; a checkpoint, once the next one is written."""
+        path = Path(filepath)
+        if path.suffix != '.pth':
             super().remove(filepath)
             return
-        self._outdated.add(Path(filepath))
+        self.outdated[path] = _version(path)
 
 
 def load_from_mmnkd(filename: str, map_location: Any = None) -> Any:
@@ -112,12 +119,19 @@ def load_from_nowhere(filename: str, map_location: Any = None) -> Any:
     )
 
 
+def _version(path: Path) -> tuple[int, int]:
+    """Return what changes when a file is written anew."""
+    state = path.stat()
+    return state.st_ino, state.st_mtime_ns
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a new name last through a loss of power (not on Windows)."""
     if os.name != 'posix':
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with suppress(OSError):  # some network file systems can't
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -41,7 +41,7 @@ def choose_checkpoint(config: Config) -> None:
 
     Args:
         config: With ``work_dir``, ``resume`` and ``load_from`` merged; the
-            last is set.
+            last is set, or ``resume`` to False where there is no file.
 
     Raises:
         ValueError: There are checkpoints, and none is whole.
@@ -69,6 +69,7 @@ def choose_checkpoint(config: Config) -> None:
             'beginning, leave out --resume.'
         )
     print_log(f'Nothing to resume in {folder}: starting anew.', 'current')
+    config.resume = False  # or mmengine follows the file `last_checkpoint`
 
 
 def _folder(config: Config) -> Optional[Path]:

@@ -68,7 +68,8 @@ class TeacherEnsemble:
         taps: Collection[str] = ('logits',),
     ) -> None:
         """Build the teachers that `taps` ask for."""
-        for number, names in self._split(taps).items():
+        # In one order on all processes, which compare each teacher's weights.
+        for number, names in sorted(self._split(taps).items()):
             self.teachers[number].build(student_preprocessor, names)
         self.is_built = True
 

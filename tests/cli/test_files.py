@@ -2,13 +2,14 @@
 
 import errno
 import os
+import stat
 
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
 
 from mmnkd.cli import files
-from mmnkd.cli.files import WholeFiles, read_safely
+from mmnkd.cli.files import WholeFiles, read_safely, write_whole
 
 
 @pytest.fixture
@@ -35,6 +36,19 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
     assert path.read_bytes() == b'new'
 
 
+def test_a_file_system_that_syncs_no_folders_will_do(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def files_alone(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(files.os, 'fsync', files_alone)
+    WholeFiles().put(b'new', tmp_path / 'a.pth')
+    assert (tmp_path / 'a.pth').read_bytes() == b'new'
+
+
 def test_a_checkpoint_is_removed_after_the_next_is_written(tmp_path):
     old, new, other = (tmp_path / name for name in ('a.pth', 'b.pth', 'c.txt'))
     for path in (old, other):
@@ -49,6 +63,36 @@ def test_a_checkpoint_is_removed_after_the_next_is_written(tmp_path):
     WholeFiles().remove(new)
     WholeFiles().put(b'newer', new)
     assert new.read_bytes() == b'newer'
+
+
+def test_a_checkpoint_is_not_removed_for_a_file_of_another_kind(tmp_path):
+    old = tmp_path / 'a.pth'
+    old.touch()
+    WholeFiles().remove(old)
+    WholeFiles().put(b'{}', tmp_path / 'scalars.json')
+    assert old.exists()
+    WholeFiles().put(b'new', tmp_path / 'b.pth')
+    assert not old.exists()
+
+
+def test_a_checkpoint_that_was_written_anew_is_not_removed(tmp_path):
+    path = tmp_path / 'a.pth'
+    path.write_bytes(b'old')
+    WholeFiles().remove(path)
+    (tmp_path / 'other').write_bytes(b'new')
+    (tmp_path / 'other').replace(path)
+    WholeFiles().put(b'', tmp_path / 'b.pth')
+    assert path.read_bytes() == b'new'
+
+
+def test_a_training_removes_nothing_of_an_earlier_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, 'register_backend', lambda *a, **k: None)
+    old = tmp_path / 'a.pth'
+    old.touch()
+    WholeFiles().remove(old)
+    write_whole()
+    WholeFiles().put(b'', tmp_path / 'b.pth')
+    assert old.exists()
 
 
 def test_every_scheme_is_read_safely_or_refused(own_loader, monkeypatch):

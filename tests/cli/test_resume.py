@@ -88,6 +88,14 @@ def test_what_is_no_training_is_no_candidate(tmp_path, log_text):
     assert chosen(tmp_path) == 'epoch_1.pth'
 
 
+def test_who_starts_anew_resumes_nothing(tmp_path):
+    # mmengine would follow this to a file that is no candidate.
+    (tmp_path / 'last_checkpoint').write_text('/moved/epoch_3.pth')
+    config = Config({'work_dir': str(tmp_path), 'resume': True})
+    choose_checkpoint(config)
+    assert config.resume is False
+
+
 def test_where_no_file_is_whole_nothing_is_overwritten(tmp_path):
     (tmp_path / 'epoch_1.pth').write_bytes(b'')
     with pytest.raises(ValueError, match=r"none of \['epoch_1.pth'\] is one"):

@@ -6,6 +6,7 @@ import pickle
 import pytest
 import tiny
 import torch
+from ranks import on_ranks
 
 from mmnkd.teacher import TeacherEnsemble
 
@@ -65,6 +66,20 @@ def test_outputs_of_one_teacher_are_named_by_its_number():
     assert torch.equal(outputs[taps[0]], features)
     assert torch.equal(outputs[taps[1]], second(images)['logits'])
     assert torch.equal(outputs[taps[2]], second.network.head.fc.weight)
+
+
+def build_in_an_order_of_its_own(rank, count):
+    torch.manual_seed(0)
+    differing = [tiny.teacher(), tiny.teacher(tiny.resnet(width=4))]
+    # A set of strings has another order in each process.
+    taps = ['0.logits', '1.logits'] if rank else ['1.logits', '0.logits']
+    ensemble = TeacherEnsemble(differing)
+    ensemble.build(PREPROCESSOR, taps)
+    return [teacher.is_built for teacher in ensemble.teachers]
+
+
+def test_each_process_builds_teachers_in_the_same_order():
+    assert on_ranks(2, build_in_an_order_of_its_own) == [[True, True]] * 2
 
 
 def test_teachers_that_nobody_asks_are_not_built():
