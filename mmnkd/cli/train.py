@@ -7,7 +7,7 @@ config with keys that nothing reads is refused, but for ``--allow-dead-keys``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,9 +40,9 @@ def main(arguments: Sequence[str]) -> None:
     read_safely()
     write_whole()
     with advised():
-        config = _read(arguments)
+        config, options = _read(arguments)
         ignored = _ignored(config, allow_dead_keys=_ALLOW in arguments)
-        settle(check_config(config), ignored)
+        settle(check_config(config, options), ignored)
         choose_checkpoint(config)
         runner = build_runner(config)
         register_hooks(runner, 'resume' if config.get('resume') else 'weights')
@@ -64,10 +64,12 @@ def main(arguments: Sequence[str]) -> None:
             ) from None
 
 
-def _read(arguments: Sequence[str]) -> Config:
+def _read(arguments: Sequence[str]) -> tuple[Config, Collection[str]]:
+    """Return the config, and the keys of the options merged into it."""
     try:
         theirs = [word for word in arguments if word != _ALLOW]
-        return read_arguments('train', theirs)[0]
+        config, args = read_arguments('train', theirs)
+        return config, args.cfg_options or {}
     except SystemExit as done:
         if done.code == 0:  # after their help
             print(f'  {_ALLOW}     train whatever keys nothing reads')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -13,11 +13,13 @@ from mmpretrain.registry import DATASETS
 
 from ..cache.store import Store
 from ..checkpoint import check_file
+from ..losses.base import FeatureLoss
+from ..taps import tap_names
 from ..teacher.source import read_source
 from .data import compare_counts
 from .finding import Finding
 from .keys import check_keys
-from .networks import check_class_indices
+from .networks import check_class_indices, reads_logits
 from .schedules import check_schedules
 
 __all__ = ['check_config']
@@ -40,11 +42,14 @@ _FOREIGN = {
 }
 
 
-def check_config(config: Union[str, Path, Config]) -> list[Finding]:
+def check_config(
+    config: Union[str, Path, Config], options: Iterable[str] = ()
+) -> list[Finding]:
     """Look at a config; nothing is built and nothing is downloaded.
 
     Args:
         config: A file, or what was read of it and perhaps changed by options.
+        options: Keys of these options, dotted.
 
     Returns:
         ``dead-key``, ``foreign-key``, ``teacher-file``, ``model-type``,
@@ -57,7 +62,7 @@ def check_config(config: Union[str, Path, Config]) -> list[Finding]:
     """
     if not isinstance(config, Config):
         config = Config.fromfile(config)
-    findings = check_keys(config)
+    findings = check_keys(config, options)
     model = config.get('model')
     if not isinstance(model, Mapping):
         return findings
@@ -75,8 +80,10 @@ def check_config(config: Union[str, Path, Config]) -> list[Finding]:
     names = _names_of_data(config.get('train_dataloader') or {})
     if classes and names:
         findings += compare_counts(len(names), classes)
+    taps = _teacher_taps(model['distill_losses'], scope)
     for who, teacher in _teachers(model.get('teacher')):
-        findings += _check_teacher(who, teacher, classes)
+        expected = classes if reads_logits(taps, who) else None
+        findings += _check_teacher(who, teacher, expected)
     return findings
 
 
@@ -161,6 +168,24 @@ def _teachers(teacher: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for number, one in enumerate(teacher):
             if isinstance(one, Mapping):
                 yield f'teacher[{number}]', one
+
+
+def _teacher_taps(losses: Any, scope: str) -> set[str]:
+    """Return what losses read of the teachers, as far as configs tell."""
+    taps: set[str] = set()
+    given = losses.values() if isinstance(losses, Mapping) else ()
+    for loss in given:
+        if not isinstance(loss, Mapping):
+            continue
+        kind = loss.get('type')
+        with MODELS.switch_scope_and_registry(scope) as registry:
+            found = registry.get(kind) if isinstance(kind, str) else kind
+        own = getattr(found, 'teacher_taps', 'logits')
+        of_features = inspect.isclass(found) and issubclass(found, FeatureLoss)
+        if of_features or isinstance(own, property):
+            own = None  # only an instance tells
+        taps.update(tap_names(loss.get('teacher_taps') or own))
+    return taps
 
 
 def _check_teacher(

@@ -113,7 +113,9 @@ class _Examination:
     def run(self, batches: int, processes: int) -> None:
         """Go through all stages; a later one does without what failed."""
         report = self.report
-        found = self.attempt('config', '', lambda: check_config(self.config))
+        found = self.attempt(
+            'config', '', lambda: check_config(self.config, report.options)
+        )
         report.add(found or [])
         report.plan = self.attempt(
             'config',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 import torch
@@ -12,7 +12,12 @@ from .classes import compare_classes
 from .finding import Finding
 from .schedules import check_schedules
 
-__all__ = ['check_networks', 'count_parameters', 'live_teachers']
+__all__ = [
+    'check_networks',
+    'count_parameters',
+    'live_teachers',
+    'reads_logits',
+]
 
 
 def check_networks(
@@ -41,6 +46,8 @@ def check_networks(
     for who, teacher in live_teachers(model).items():
         findings += _check_std(teacher.network, who)
         findings += _check_size(student, teacher.network, who)
+        if not reads_logits(model.distill_losses.teacher_taps, who):
+            continue  # its classes matter to nobody
         known = teacher.classes
         indices = teacher.class_indices
         wrong = check_class_indices(indices, who, known and len(known))
@@ -70,6 +77,19 @@ def live_teachers(model: Any) -> dict[str, Any]:
         for who, one in named.items()
         if getattr(one, 'network', None) is not None
     }
+
+
+def reads_logits(taps: Iterable[str], who: str) -> bool:
+    """Tell whether a loss reads a teacher's logits.
+
+    Args:
+        taps: All that losses read of the teachers.
+        who: The teacher, of several ``teacher[k]``.
+    """
+    return any(
+        tap == 'logits' or who == f'teacher[{tap.removesuffix(".logits")}]'
+        for tap in taps
+    )
 
 
 def count_parameters(network: nn.Module) -> int:

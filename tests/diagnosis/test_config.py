@@ -37,7 +37,7 @@ def test_keys_of_the_file_and_of_options_are_looked_for(tmp_path):
         'model.train_cfg.augment': {},
     }
     config.merge_from_dict(options)
-    (finding,) = check_config(config)
+    (finding,) = check_config(config, options)
     assert (finding.name, finding.level) == ('dead-key', 'error')
     assert '`max_epochs` (nearest: train_cfg.max_epochs)' in finding.message
     assert '`gamma` (nearest: model.distill_losses.nkd.gamma)' in (
@@ -45,6 +45,23 @@ def test_keys_of_the_file_and_of_options_are_looked_for(tmp_path):
     )
     assert 'nearest: model.train_cfg.augments' in finding.message
     assert 'work_dir' not in finding.message
+
+
+def test_keys_that_something_of_the_users_reads_are_not_dead(tmp_path):
+    file = tmp_path / 'config.py'
+    parts = {
+        'model': "type='{}', train_cfg=dict(mask_ratio=0.5), stamp=stamp",
+        'optim_wrapper': "constructor='{}', paramwise_cfg=dict(rate=0.7)",
+    }
+    text = 'import time\nstamp = time.time_ns()\n'
+    text += ''.join(f'{key} = dict({part})\n' for key, part in parts.items())
+    file.write_text(text.format('MyModel', 'MyLayerDecay'))
+    assert check_config(file) == []
+    kinds = 'ImageClassifier', 'DefaultOptimWrapperConstructor'
+    file.write_text(text.format(*kinds))
+    (finding,) = check_config(file)
+    assert 'reads `model.train_cfg.mask_ratio`, `optim' in finding.message
+    assert 'stamp' not in finding.message
 
 
 def test_a_config_without_a_file_is_looked_at_too():

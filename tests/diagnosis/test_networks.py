@@ -2,8 +2,9 @@
 
 import pytest
 import tiny
+from mmengine.config import Config
 
-from mmnkd.diagnosis import check_networks
+from mmnkd.diagnosis import check_config, check_networks
 
 
 def found(model, **options):
@@ -60,3 +61,34 @@ def test_schedules_end_in_the_training():
     model = tiny.build(tiny.distilled(losses=losses, **keys))
     assert found(model, max_epochs=5, max_iters=50) == []
     assert found(model, max_iters=50) == [('schedule-epochs', 'error')] * 2
+
+
+def test_classes_of_a_teacher_without_a_say_in_logits_may_be_others():
+    features = {
+        'type': 'FeatureCosineLoss',
+        'student_taps': 'neck',
+        'student_channels': 8,
+        'teacher_channels': 16,
+    }
+    names = [str(i) for i in range(20)]
+    several = [tiny.teacher(), tiny.teacher(tiny.resnet(width=8, classes=20))]
+    losses = {
+        'f': {**features, 'teacher_taps': '1.neck'},
+        'kd': {'type': 'KDLoss', 'temperature': 1, 'teacher_taps': '0.logits'},
+    }
+    alone = {'f': {**features, 'teacher_taps': 'neck'}}
+    for teacher, given in ((several, losses), (several[1], alone)):
+        config = tiny.distilled(teacher_options=teacher, losses=given)
+        assert check_config(Config({'model': config})) == []
+        model = tiny.build(config)
+        model.init_weights()
+        teachers = getattr(model.teacher, 'teachers', [model.teacher])
+        teachers[-1].classes = names
+        assert check_networks(model, classes=names[:10]) == []
+    several[0] = several[1]
+    both = Config({'model': tiny.distilled(None, several, losses)})
+    (finding,) = check_config(both)
+    assert (finding.name, '`teacher[0]`' in finding.message) == (
+        'class-count',
+        True,
+    )
