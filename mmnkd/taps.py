@@ -154,6 +154,7 @@ def _versions(output: Any) -> list[int]:
     """Return how often each tensor of an output was written to."""
     if isinstance(output, Tensor):
         try:
+            # Of what autograd checks, torch has no public name.
             return [output._version]
         except RuntimeError:  # one of inference mode has no count
             return []  # (is_inference() would break a compiled graph)

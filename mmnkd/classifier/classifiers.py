@@ -27,6 +27,7 @@ class _WrappedNetworkMixin(DistillationMixin):
                 "ImageClassifier has. Write type='DistilledClassifier'."
             )
         super().__init__(*args, **kwargs)
+        # As mmpretrain does; the public form is newer than torch 2.1.
         self._register_load_state_dict_pre_hook(_restore_loss_names)
 
 

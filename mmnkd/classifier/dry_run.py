@@ -26,9 +26,14 @@ def blank_image(model: nn.Module) -> Tensor:
     )
     size = next((s for s in sizes if isinstance(s, (int, tuple, list))), 224)
     height, width = (size, size) if isinstance(size, int) else size
+    return torch.zeros(1, input_channels(model), height, width)
+
+
+def input_channels(model: nn.Module) -> int:
+    """Return the channels of a model's first convolution, 3 without one."""
     convolutions = (m for m in model.modules() if isinstance(m, nn.Conv2d))
     first = next(convolutions, None)
-    return torch.zeros(1, first.in_channels if first else 3, height, width)
+    return first.in_channels if first else 3
 
 
 @torch.no_grad()

@@ -234,11 +234,11 @@ class DistillationMixin(BaseModel):
     def _without_losses(self) -> Iterator[None]:
         """Hide the losses from whoever walks the modules."""
         losses = self.distill_losses
-        self._modules['distill_losses'] = nn.Identity()
+        self.register_module('distill_losses', nn.Identity())
         try:
             yield
         finally:
-            self._modules['distill_losses'] = losses
+            self.register_module('distill_losses', losses)
 
 
 def _teacher(arguments: Any) -> Any:

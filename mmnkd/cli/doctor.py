@@ -38,6 +38,9 @@ examples:
 def main(arguments: Sequence[str]) -> int:
     """Examine a config, and print what was found.
 
+    From then on this process reads checkpoints by mmnkd's loader alone, see
+    :func:`mmnkd.cli.files.read_safely`.
+
     Args:
         arguments: What follows ``mmnkd doctor``.
 

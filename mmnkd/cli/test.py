@@ -20,6 +20,9 @@ __all__ = ['main']
 def main(arguments: Sequence[str]) -> None:
     """Test a checkpoint by a config.
 
+    From then on this process reads checkpoints by mmnkd's loader alone, see
+    :func:`mmnkd.cli.files.read_safely`.
+
     Args:
         arguments: What follows ``mmnkd test``.
 

@@ -29,6 +29,9 @@ _ALLOW = '--allow-dead-keys'
 def main(arguments: Sequence[str]) -> None:
     """Train a model by a config.
 
+    From then on this process reads checkpoints by mmnkd's loader alone and
+    writes local files whole, see :mod:`mmnkd.cli.files`.
+
     Args:
         arguments: What follows ``mmnkd train``.
 

@@ -17,6 +17,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from ..classifier.dry_run import input_channels
 from ..taps import as_logits
 from ..teacher.images import Format
 
@@ -110,10 +111,8 @@ def _check_packages() -> None:
 
 def _images(network: nn.Module, size: tuple[int, int]) -> Tensor:
     """Draw as many as are compared, with the channels of the first layer."""
-    layers = (m for m in network.modules() if isinstance(m, nn.Conv2d))
-    channels = next((layer.in_channels for layer in layers), 3)
     generator = torch.Generator().manual_seed(0)
-    shape = (max(BATCH_SIZES), channels, *size)
+    shape = (max(BATCH_SIZES), input_channels(network), *size)
     return torch.randn(shape, generator=generator)
 
 

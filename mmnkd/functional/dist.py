@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_not_negative, check_pair, check_positive
-from .ranks import check_batch, gathered
+from .ranks import check_scope, gathered
 from .tensors import reduce_loss, student_and_teacher
 
 __all__ = ['dist_loss']
@@ -70,7 +70,7 @@ def dist_loss(
     check_positive('temperature', temperature)
     check_not_negative('beta', beta)
     check_not_negative('gamma', gamma)
-    check_batch(batch)
+    check_scope(batch)
 
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     s = F.softmax(student / temperature, dim=1)

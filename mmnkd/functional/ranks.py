@@ -6,10 +6,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ['check_batch', 'gathered', 'summed']
+__all__ = ['check_scope', 'gathered', 'summed']
 
 
-def check_batch(batch: str) -> None:
+def check_scope(batch: str) -> None:
     """Expect one of the two scopes of a batch."""
     if batch not in ('local', 'global'):
         raise ValueError(

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_logits, check_target
-from .ranks import check_batch, summed
+from .ranks import check_scope, summed
 from .tensors import at_least_float32, finite, labels_of, reduce_loss
 
 __all__ = ['own_target_term', 'tf_nkd_loss']
@@ -62,7 +62,7 @@ def tf_nkd_loss(
     """
     check_logits('logits_student', logits_student)
     check_target(target, logits_student)
-    check_batch(batch)
+    check_scope(batch)
 
     log_probs = F.log_softmax(at_least_float32(logits_student), dim=1)
     value, index = labels_of(target, log_probs.dtype)

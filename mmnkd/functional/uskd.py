@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import check_not_negative, check_pair, check_target
-from .ranks import check_batch
+from .ranks import check_scope
 from .tensors import at_least_float32, drop, finite, labels_of, reduce_loss
 from .tf_nkd import own_target_term
 
@@ -108,7 +108,7 @@ def uskd_terms(
     check_target(target, logits_student)
     for name, weight in (('alpha', alpha), ('beta', beta), ('mu', mu)):
         check_not_negative(name, weight)
-    check_batch(batch)
+    check_scope(batch)
 
     masked = logits_student.isneginf() | logits_weak.isneginf()
     student = at_least_float32(logits_student)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import functional as F
 from ..functional.checks import check_not_negative
-from ..functional.ranks import check_batch
+from ..functional.ranks import check_scope
 from .logits import TeacherLogitsLoss
 
 __all__ = ['DISTLoss']
@@ -52,7 +52,7 @@ class DISTLoss(TeacherLogitsLoss):
         check_not_negative('beta', beta)
         check_not_negative('gamma', gamma)
         self.beta = beta
-        check_batch(batch)
+        check_scope(batch)
         self.gamma = gamma
         self.batch = batch
 

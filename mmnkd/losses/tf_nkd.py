@@ -8,7 +8,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from .. import functional as F
-from ..functional.ranks import check_batch
+from ..functional.ranks import check_scope
 from .base import DistillLoss
 
 __all__ = ['TFNKDLoss']
@@ -34,7 +34,7 @@ class TFNKDLoss(DistillLoss):
 
     def __init__(self, *, batch: str = 'local', **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_batch(batch)
+        check_scope(batch)
         self.batch = batch
 
     def forward(

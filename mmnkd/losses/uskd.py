@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .. import functional as F
 from ..functional.checks import check_flag, check_not_negative
-from ..functional.ranks import check_batch
+from ..functional.ranks import check_scope
 from .base import MeasuredLoss
 from .features import as_map, as_vector, channels_of, check_declared, patches
 
@@ -79,7 +79,7 @@ class USKDLoss(MeasuredLoss):
         self.alpha = alpha
         self.beta = beta
         self.mu = mu
-        check_batch(batch)
+        check_scope(batch)
         self.batch = batch
 
     def sizes(self, student: tuple[Tensor, Any], teacher: None) -> dict:

@@ -113,6 +113,7 @@ class Format(NamedTuple):
         std = getattr(preprocessor, 'std', None)
         if mean is None or std is None:  # it doesn't normalize
             mean, std = torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
+        # mmengine's says it by this name alone, mmpretrain's by `to_rgb`.
         flips = getattr(preprocessor, '_channel_conversion', False)
         to_rgb = getattr(preprocessor, 'to_rgb', flips)
         return cls(mean.double().cpu(), std.double().cpu(), bool(to_rgb))

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from mmengine.dist import all_gather_object, get_world_size
-from torch import nn
-
-from ..cache.fingerprint import weights_hash
 
 __all__ = ['check_same_on_ranks']
 
 
-def check_same_on_ranks(network: nn.Module) -> None:
-    """Compare the hashes of a network's weights, once, on all processes.
+def check_same_on_ranks(weights_hash: str) -> None:
+    """Compare the hash of a network's weights, once, on all processes.
 
     Raises:
         ValueError: They differ.
     """
     if get_world_size() == 1:
         return
-    hashes = all_gather_object(weights_hash(network))
+    hashes = all_gather_object(weights_hash)
     if len(set(hashes)) > 1:
         raise ValueError(
             'Expected the same teacher on each process, but got weights with '

@@ -26,14 +26,18 @@ from ..checkpoint import (
     weights_in,
 )
 from ..functional.checks import check_flag
+from .arguments import (
+    NOT_GIVEN,
+    autocast_dtype,
+    check_checkpoint,
+    check_class_indices,
+)
 from .images import Format, ImageAdapter, height_and_width
 from .ranks import check_same_on_ranks
-from .source import find_weights, read_source
+from .source import read_source
 from .teacher import Teacher
 
-_NOT_GIVEN: Any = object()
 _OPTIONS = ('logits_tap', 'mode', 'input_size', 'class_indices')
-_DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 
 class FrozenTeacher:
@@ -84,7 +88,7 @@ class FrozenTeacher:
     def __init__(
         self,
         model: Union[str, os.PathLike, dict],
-        checkpoint: Union[str, os.PathLike, None] = _NOT_GIVEN,
+        checkpoint: Union[str, os.PathLike, None] = NOT_GIVEN,
         *,
         logits_tap: Optional[str] = None,
         mode: str = 'eval',
@@ -94,8 +98,8 @@ class FrozenTeacher:
         dtype: Union[str, torch.dtype, None] = None,
         compile: bool = False,
     ) -> None:
-        _check_checkpoint(model, checkpoint)
-        _check_class_indices(class_indices)
+        check_checkpoint(model, checkpoint)
+        check_class_indices(class_indices)
         check_flag('teacher.accelerate', accelerate)
         check_flag('teacher.compile', compile)
         if mode not in ('eval', 'train'):
@@ -117,7 +121,7 @@ class FrozenTeacher:
         self.class_indices = class_indices
         self.speedup = {
             'accelerate': accelerate and mode == 'eval',
-            'dtype': _autocast_dtype(dtype),
+            'dtype': autocast_dtype(dtype),
             'compile': compile,
         }
         self.network: Optional[nn.Module] = None
@@ -155,7 +159,8 @@ class FrozenTeacher:
             self._built.expect(taps)
             return
         teacher = self._assemble(student_preprocessor, taps, load=True)
-        check_same_on_ranks(teacher.network)
+        found = weights_hash(teacher.network)
+        check_same_on_ranks(found)
         millions = sum(p.numel() for p in teacher.network.parameters()) / 1e6
         print_log(
             f'Built the teacher {type(teacher.network).__name__}: '
@@ -171,7 +176,7 @@ class FrozenTeacher:
                 logging.WARNING,
             )
         self.network = teacher.network
-        self.weights_hash = weights_hash(teacher.network)
+        self.weights_hash = found
         self._built = teacher
         self.is_built = True
 
@@ -259,45 +264,3 @@ class FrozenTeacher:
             pass  # done by the library; `init_weights` would undo it
         elif isinstance(network, BaseModule):
             network.init_weights()
-
-
-def _check_checkpoint(model: Any, checkpoint: Any) -> None:
-    if checkpoint is _NOT_GIVEN:
-        known = find_weights(model)
-        example = f' (the model zoo has {known!r})' if known else ''
-        raise ValueError(
-            'Expected `teacher.checkpoint`, but got none. Give the path or '
-            f"URL of the teacher's weights{example}, or None to keep the "
-            "model's own initialization."
-        )
-    if not isinstance(checkpoint, (str, os.PathLike, type(None))):
-        raise TypeError(
-            'Expected `teacher.checkpoint` to be a path, a URL or None, but '
-            f'got {checkpoint!r}.'
-        )
-
-
-def _check_class_indices(indices: Any) -> None:
-    if indices is None:
-        return
-    if (
-        not isinstance(indices, (tuple, list))
-        or not indices
-        or not all(type(i) is int and i >= 0 for i in indices)
-    ):
-        raise ValueError(
-            'Expected `teacher.class_indices` to be a list of ints >= 0, one '
-            f'for each class of the student, but got {indices!r}.'
-        )
-
-
-def _autocast_dtype(
-    dtype: Union[str, torch.dtype, None],
-) -> Optional[torch.dtype]:
-    name = str(dtype).rpartition('.')[2]
-    if dtype is not None and name not in _DTYPES:
-        raise ValueError(
-            f'Expected `teacher.dtype` to be one of {sorted(_DTYPES)} or '
-            f'None, but got {dtype!r}.'
-        )
-    return _DTYPES.get(name)
