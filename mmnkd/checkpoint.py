@@ -3,6 +3,7 @@
 torch >= 2.6 loads files with ``weights_only=True``. Official mmengine neither
 asks for less nor tells torch that its own training logs are harmless, so it
 can't resume what it saved; :func:`allow_mmengine_checkpoints` tells torch.
+Older versions can't be told, and read safely what has weights alone.
 """
 
 from __future__ import annotations
@@ -25,13 +26,18 @@ from .download import check_archive, downloaded, warn_of_hash
 _STATISTICS = ('min', 'max', 'current', 'mean')
 
 
+def reads_trainings() -> bool:
+    """Tell whether this torch can read safely what a Runner saves."""
+    return digit_version(torch.__version__) >= digit_version('2.6')
+
+
 def allow_mmengine_checkpoints() -> None:
     """Let torch's safe loader read what mmengine's Runner saves.
 
     Those files hold HistoryBuffer objects: numpy arrays of numbers and four
     methods of the class. Nothing else becomes loadable.
     """
-    if digit_version(torch.__version__) < digit_version('2.6'):
+    if not reads_trainings():
         return
     # numpy keeps both in a module whose name changed from numpy 1 to 2.
     reconstruct: Any = np.zeros(1).__reduce__()[0]
@@ -99,8 +105,18 @@ def read_checkpoint(source: str, map_location: Any = 'cpu') -> Any:
             f'Expected {place!r} to be a checkpoint of tensors and plain '
             f"data, but torch's safe loader refuses it ({reason}). Fetch a "
             'broken file again; from one with other objects, which could run '
-            'code, save the `state_dict` alone.'
+            f'code, save the `state_dict` alone.{_update()}'
         ) from error
+
+
+def _update() -> str:
+    """Return what to do about a torch that can't read what a Runner saves."""
+    if reads_trainings():
+        return ''
+    return (
+        " A training's checkpoint needs torch 2.6 or later, but this is "
+        f'{torch.__version__}: update torch.'
+    )
 
 
 def read_state_dict(source: str) -> dict[str, Tensor]:

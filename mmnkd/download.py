@@ -14,6 +14,7 @@ from typing import Any, Optional, Union
 from urllib.error import HTTPError
 from urllib.parse import urlparse
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 import torch
 from mmengine.dist import barrier, is_main_process
@@ -121,7 +122,7 @@ def _fetch(url: str, path: Path) -> None:
         return
     print_log(f'Downloading {url} to {path}', 'current')
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.part')
+    part = path.with_name(f'{path.name}.{uuid4().hex}.part')  # of us alone
     for pause in (*PAUSES, None):
         try:
             _copy(url, part)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
 
 from mmnkd.checkpoint import _statistic, read_state_dict
+from mmnkd.cli.resume import choose_checkpoint
 
 
 class Malicious:
@@ -69,6 +71,27 @@ def test_mmengine_resumes_its_own_logs(tmp_path):
     loaded = torch.load(tmp_path / 'x.pth')
     assert loaded['log'].mean() == 1.5
     assert (loaded['scalar'], loaded['count']) == (3, 4)
+
+
+@pytest.fixture
+def torch_2_1(monkeypatch):
+    """Let torch know as few safe names as old versions do."""
+    known = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    monkeypatch.setattr(torch, '__version__', '2.1.2')
+    yield
+    torch.serialization.add_safe_globals(known)
+
+
+def test_an_old_torch_reads_weights_alone(torch_2_1, tmp_path):
+    weights = save(tmp_path / 'weights.pth')
+    assert tiny.same(read_state_dict(str(tmp_path / 'weights.pth')), weights)
+    path = tmp_path / 'epoch_1.pth'
+    save(path, message_hub={'log': HistoryBuffer([1.0], [1])})
+    with pytest.raises(ValueError, match='2.6 or later, but this is 2.1.2'):
+        read_state_dict(str(path))
+    with pytest.raises(ValueError, match=r'got 2.1.2. Update torch to use'):
+        choose_checkpoint(Config({'work_dir': str(tmp_path), 'resume': True}))
 
 
 def save(path, **extra):

@@ -109,6 +109,8 @@ def flaky(tmp_path, monkeypatch):
             self.send_response(200)
             self.send_header('Content-Length', str(len(told['body'])))
             self.end_headers()
+            if 'meeting' in told and told['requests'] <= 2:
+                told['meeting'].wait()
             cut = told['requests'] <= told['cuts']
             self.wfile.write(told['body'][: -100 if cut else None])
 
@@ -129,6 +131,16 @@ def test_a_download_that_breaks_off_is_tried_again(flaky, tmp_path):
     flaky.update(body=(tmp_path / 'x.pth').read_bytes(), cuts=2)
     assert tiny.same(read_state_dict(flaky['url']), weights)
     assert flaky['requests'] == 3
+
+
+def test_two_may_download_one_file_at_a_time(flaky, tmp_path):
+    weights = save(tmp_path / 'x.pth')
+    flaky['body'] = (tmp_path / 'x.pth').read_bytes()
+    flaky['meeting'] = threading.Barrier(2, timeout=60)  # both have begun
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(read_state_dict, [flaky['url']] * 2)
+        assert all(tiny.same(each, weights) for each in found)
+    assert flaky['requests'] == 2
 
 
 def test_half_a_file_is_not_kept(flaky, tmp_path):

@@ -157,7 +157,8 @@ def runner(model, work_dir, epochs=1, images=64, batch_size=16, **keys):
     }
     for part in ('val', 'test'):
         if f'{part}_cfg' in keys:
-            config[f'{part}_dataloader'] = loader('test', 32, False)
+            usual = loader('test', 32, False)
+            config.setdefault(f'{part}_dataloader', usual)
             config[f'{part}_evaluator'] = {'type': 'Accuracy'}
     return Runner.from_cfg(Config(copy.deepcopy(config)))
 

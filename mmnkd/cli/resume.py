@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 from ..checkpoint import (
     allow_mmengine_checkpoints,
     load_strictly,
-    read_checkpoint,
+    reads_trainings,
 )
 from ..download import check_archive
 from ..hooks import GeneratorsHook
@@ -44,20 +44,28 @@ def choose_checkpoint(config: Config) -> None:
             last is set, or ``resume`` to False where there is no file.
 
     Raises:
-        ValueError: There are checkpoints, and none is whole.
+        ValueError: There are checkpoints, and none is whole, or torch is too
+            old to read them.
     """
     if not config.get('resume') or config.get('load_from') is not None:
         return
     folder = _folder(config)
     if folder is None:  # on a server; mmengine looks there
         return
+    paths = sorted(folder.glob('*.pth'))
+    if paths and not reads_trainings():
+        raise ValueError(
+            'Expected torch 2.6 or later, which reads checkpoints of a '
+            f'training safely, but got {torch.__version__}. Update torch to '
+            'use --resume.'
+        )
     broken: dict[Path, str] = {}
-    found = [_look(path, broken) for path in sorted(folder.glob('*.pth'))]
+    found = [_look(path, broken) for path in paths]
     for file in sorted(filter(None, found), reverse=True):
         try:
-            read_checkpoint(str(file.path))
-        except ValueError as error:
-            broken[file.path] = str(error)
+            check_archive(file.path)
+        except Exception as error:  # of any kind, as in _look
+            broken[file.path] = f'{type(error).__name__}: {error}'
             continue
         config.load_from = str(file.path)
         _tell(file, broken)

@@ -61,6 +61,19 @@ def test_a_broken_newest_file_is_passed_over(harm, tmp_path, log_text):
     assert 'epoch_2.pth, the newest whole checkpoint: epoch 2, ' in log_text()
 
 
+def test_tensors_are_read_once_by_who_loads_them(tmp_path, monkeypatch):
+    save(tmp_path / 'epoch_1.pth', 1)
+    mapped, load = [], torch.load
+
+    def recorded(*args, mmap=None, **kwargs):
+        mapped.append(mmap)
+        return load(*args, mmap=mmap, **kwargs)
+
+    monkeypatch.setattr(torch, 'load', recorded)
+    assert chosen(tmp_path) == 'epoch_1.pth'
+    assert mapped == [True]
+
+
 @pytest.mark.parametrize('pointer', ['', '/moved/epoch_3.pth', 'epoch_1.pth'])
 def test_last_checkpoint_is_not_relied_on(pointer, tmp_path):
     for epoch in (1, 2):
