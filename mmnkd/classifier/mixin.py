@@ -122,7 +122,7 @@ class DistillationMixin(BaseModel):
                 :class:`FirstStep`.
         """
         losses = self.distill_losses
-        target = _target(data_samples)
+        target = target_of(data_samples)
         check = self.training and losses.active and self.first_step.is_due
         if check:
             self._build_teacher()
@@ -247,7 +247,7 @@ def _teacher(arguments: Any) -> Any:
     return TeacherEnsemble(arguments)
 
 
-def _target(data_samples: list) -> Optional[Tensor]:
+def target_of(data_samples: list) -> Optional[Tensor]:
     """Return (N,) labels or (N, C) scores, as mmpretrain's heads read them.
 
     None where a sample has neither (several tasks): losses on features need

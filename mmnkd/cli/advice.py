@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 __all__ = ['advise']
 
@@ -23,7 +24,6 @@ _ADVICE = {
     r'device-side assert triggered': (
         f'A label may be beyond the classes. {_CLASSES}'
     ),
-    r'^FileNotFoundError: \[Errno 2\]': _FOLDER,
     r'^RuntimeError: Found 0 files': _FOLDER,
     r'^RuntimeError: Cannot find \w+ dataset': _FOLDER,
     r"^KeyError: '?inputs'?$": (
@@ -80,7 +80,19 @@ _ADVICE = {
 
 def advise(error: BaseException) -> str:
     """Return what to do about an error, '' if that isn't known."""
+    if isinstance(error, FileNotFoundError):
+        return _FOLDER if _is_of_data(error) else ''
     text = error.args[0] if isinstance(error, KeyError) else error
     told = f'{type(error).__name__}: {text}'
     found = (advice for k, advice in _ADVICE.items() if re.search(k, told))
     return next(found, '')
+
+
+def _is_of_data(error: BaseException) -> bool:
+    """Tell whether an error comes from reading a data set or an image."""
+    frames = traceback.walk_tb(error.__traceback__)
+    names = [frame.f_globals.get('__name__', '') for frame, _ in frames]
+    return any(
+        name.startswith(('mmpretrain.datasets', 'mmcv.transforms'))
+        for name in names
+    )

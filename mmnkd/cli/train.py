@@ -1,20 +1,22 @@
 """``mmnkd train CONFIG``: train, with the options of mmpretrain's train.py.
 
 An interrupted training goes on with the same command and ``--resume``. A
-config with keys that nothing reads is refused, but for ``--allow-dead-keys``.
+config with keys that nothing reads is refused, but for ``--allow-dead-keys``;
+any other finding is silenced by its name: ``--ignore-finding class-count``.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
-from ..diagnosis import check_config, check_data
-from ..diagnosis.finding import settle
+from ..diagnosis import Finding, check_config, check_data
+from ..diagnosis.finding import check_names, settle
 from ..diagnosis.first_step import num_classes_of
 from .advice import advise
 from .files import read_safely, write_whole
@@ -23,7 +25,7 @@ from .resume import choose_checkpoint, register_hooks
 
 __all__ = ['main']
 
-_ALLOW = '--allow-dead-keys'
+_ALLOW, _IGNORE = '--allow-dead-keys', '--ignore-finding'
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -43,21 +45,16 @@ def main(arguments: Sequence[str]) -> None:
     read_safely()
     write_whole()
     with advised():
-        config, options = _read(arguments)
-        ignored = _ignored(config, allow_dead_keys=_ALLOW in arguments)
+        ours, theirs = _own_options(arguments)
+        config, options = _read(theirs)
+        model = config.get('model') or {}
+        ignored = [*ours, *(model.get('ignore_findings') or ())]
         settle(check_config(config, options), ignored)
         choose_checkpoint(config)
         runner = build_runner(config)
         register_hooks(runner, 'resume' if config.get('resume') else 'weights')
-        loader = runner.train_loop.dataloader
-        found = check_data(
-            loader.dataset,
-            num_classes=num_classes_of(runner.model),
-            batches=len(loader)
-            if hasattr(loader.dataset, '__len__')
-            else None,
-        )
-        settle(found, ignored)
+        if runner.train_loop is not None:  # else mmengine says what lacks
+            settle(_check_data(runner), ignored)
         try:
             runner.train()
         except KeyboardInterrupt:
@@ -67,15 +64,41 @@ def main(arguments: Sequence[str]) -> None:
             ) from None
 
 
+def _own_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the findings to ignore, and what mmpretrain's tool reads."""
+    parser = argparse.ArgumentParser(
+        'mmnkd train', add_help=False, allow_abbrev=False
+    )
+    parser.add_argument(
+        _ALLOW, dest='names', action='append_const', const='dead-key'
+    )
+    parser.add_argument(_IGNORE, dest='names', action='append')
+    ours, theirs = parser.parse_known_args(arguments)
+    names = ours.names or []
+    check_names(names)
+    return names, theirs
+
+
+def _check_data(runner: Runner) -> list[Finding]:
+    """Look at the training data, as far as they can be counted."""
+    loader = runner.train_loop.dataloader
+    is_counted = hasattr(loader.dataset, '__len__')
+    return check_data(
+        loader.dataset,
+        num_classes=num_classes_of(runner.model),
+        batches=len(loader) if is_counted else None,
+    )
+
+
 def _read(arguments: Sequence[str]) -> tuple[Config, Collection[str]]:
     """Return the config, and the keys of the options merged into it."""
     try:
-        theirs = [word for word in arguments if word != _ALLOW]
-        config, args = read_arguments('train', theirs)
+        config, args = read_arguments('train', arguments)
         return config, args.cfg_options or {}
     except SystemExit as done:
         if done.code == 0:  # after their help
             print(f'  {_ALLOW}     train whatever keys nothing reads')
+            print(f'  {_IGNORE} NAME train whatever this finding says')
         raise
 
 
@@ -91,10 +114,3 @@ def advised() -> Iterator[None]:
         elif advice:  # before Python 3.11
             print(advice, file=sys.stderr)
         raise
-
-
-def _ignored(config: Config, *, allow_dead_keys: bool) -> list[Any]:
-    """Return the names of findings that the user doesn't want."""
-    model = config.get('model') or {}
-    ignored = [*(model.get('ignore_findings') or ())]
-    return [*ignored, 'dead-key'] if allow_dead_keys else ignored

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import NamedTuple, Optional
 
-__all__ = ['Difference', 'paired_difference', 'spread', 'welch_difference']
+__all__ = [
+    'Difference',
+    'lower_is_better',
+    'paired_difference',
+    'spread',
+    'welch_difference',
+]
 
 LEVEL = 0.95
+# What names of metrics tell; `calibration/confidence` is good at no end.
+_LOWER = (
+    r'loss|error|perplexity|calibration/(?!confidence)|agreement/(kl|nkd_)'
+)
+_HIGHER = r'accuracy|top-?\d|precision|recall|f1|\bmap|auc|auroc'
 
 
 class Difference(NamedTuple):
@@ -20,21 +32,26 @@ class Difference(NamedTuple):
         half: Half the width of the 95 % interval, NaN for a single pair.
         n: The number of pairs; of the smaller group where none are paired.
         is_paired: Whether it is the mean over pairs of one seed.
+        lower_is_better: Whether it is of a metric that should fall; None
+            where that isn't known.
     """
 
     mean: float
     half: float
     n: int
     is_paired: bool = True
+    lower_is_better: Optional[bool] = False
 
     @property
     def verdict(self) -> Optional[str]:
-        """'better', 'worse', 'open', or None where there is nothing."""
+        """'better', 'worse', 'open', or None where it can't be told."""
         if not self.n:
             return None
-        if self.mean - self.half > 0:
-            return 'better'
-        return 'worse' if self.mean + self.half < 0 else 'open'
+        if not abs(self.mean) > self.half:  # or without an interval
+            return 'open'
+        if self.lower_is_better is None:
+            return None
+        return 'better' if (self.mean < 0) == self.lower_is_better else 'worse'
 
     def __str__(self) -> str:
         if not self.n:
@@ -43,6 +60,17 @@ class Difference(NamedTuple):
             return f'{self.mean:+.2f} ({self.n})'
         low, high = self.mean - self.half, self.mean + self.half
         return f'{self.mean:+.2f} [{low:+.2f}, {high:+.2f}] ({self.n})'
+
+
+def lower_is_better(metric: str) -> Optional[bool]:
+    """Tell by its name whether a metric should fall, None for unknown ones.
+
+    Args:
+        metric: As in the log, such as ``'accuracy/top1'``.
+    """
+    if re.search(_LOWER, metric, re.IGNORECASE):
+        return True
+    return False if re.search(_HIGHER, metric, re.IGNORECASE) else None
 
 
 def spread(values: Sequence[float]) -> str:

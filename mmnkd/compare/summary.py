@@ -8,7 +8,12 @@ from statistics import mean, stdev
 from typing import Optional
 
 from .runs import Curve, Run
-from .statistics import Difference, paired_difference, welch_difference
+from .statistics import (
+    Difference,
+    lower_is_better,
+    paired_difference,
+    welch_difference,
+)
 
 __all__ = ['Band', 'Row', 'choose_metric', 'notes', 'summarize']
 
@@ -20,7 +25,8 @@ class Row:
     Attributes:
         name: As the user gave it.
         final: The metric at the end of each run.
-        best: The best value of each run.
+        best: The best value of each run; the largest where it isn't known
+            whether the metric should rise.
         difference: To the first name, of the final values; None for itself.
         seconds: A training iteration's, mean over the runs; None if not
             logged.
@@ -89,7 +95,7 @@ def summarize(runs: Mapping[str, Sequence[Run]], metric: str) -> list[Row]:
     """
     rows: list[Row] = []
     groups = list(runs.values())
-    pick = min if 'loss' in metric or 'error' in metric else max
+    pick = min if lower_is_better(metric) else max
     for name, some in runs.items():
         curves = [run.val[metric] for run in some]
         times = [run.train['time'] for run in some if 'time' in run.train]
@@ -138,8 +144,11 @@ def _difference(
 ) -> Difference:
     mine, base = _by_seed(ours, metric), _by_seed(theirs, metric)
     if mine.keys() & base.keys():
-        return paired_difference(mine, base)
-    return welch_difference(_finals(ours, metric), _finals(theirs, metric))
+        found = paired_difference(mine, base)
+    else:
+        groups = _finals(ours, metric), _finals(theirs, metric)
+        found = welch_difference(*groups)
+    return found._replace(lower_is_better=lower_is_better(metric))
 
 
 def _by_seed(runs: Sequence[Run], metric: str) -> dict[int, float]:

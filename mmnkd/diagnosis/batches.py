@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any, NamedTuple, Optional
 
@@ -12,7 +12,6 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..classifier.dry_run import blank_image
@@ -24,7 +23,6 @@ __all__ = [
     'preprocessed',
     'random_batches',
     'take',
-    'target_of',
     'timed',
 ]
 
@@ -123,13 +121,6 @@ def preprocessed(
         training: Whether images are mixed, as in training.
     """
     return model.data_preprocessor(copy.deepcopy(batch), training)
-
-
-def target_of(samples: Sequence[Any]) -> Tensor:
-    """Return (N,) labels or, of mixed ones, (N, C) scores."""
-    if 'gt_score' in samples[0]:
-        return torch.stack([sample.gt_score for sample in samples])
-    return torch.cat([sample.gt_label for sample in samples])
 
 
 def timed(

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..classifier.mixin import target_of
 from ..taps import as_logits, recorded
-from .batches import preprocessed, target_of, timed
+from .batches import preprocessed, timed
 
 __all__ = ['Cost', 'measure_cost', 'peak_memory']
 

@@ -10,9 +10,10 @@ import numpy as np
 from .classes import compare_classes
 from .finding import Finding
 
-__all__ = ['check_data']
+__all__ = ['check_data', 'read_labels']
 
-_MOST_LABELS = 20_000  # are read, evenly spread: 0.2 s
+_MOST_LABELS = 20_000  # are read: 0.2 s
+_NO_LABEL = -100  # torch's `ignore_index`
 
 
 def check_data(
@@ -21,6 +22,7 @@ def check_data(
     num_classes: Optional[int] = None,
     teacher_classes: Optional[Sequence[str]] = None,
     batches: Optional[int] = None,
+    labels: Optional[np.ndarray] = None,
 ) -> list[Finding]:
     """Look at a data set's classes and labels.
 
@@ -30,6 +32,7 @@ def check_data(
         teacher_classes: Names of the teacher's, one for each of the
             student's; None if they aren't known.
         batches: Batches of an epoch, None if they aren't counted.
+        labels: What :func:`read_labels` returned; None to read them here.
 
     Returns:
         ``no-images``, ``class-count``, ``class-order``, ``label-range``
@@ -62,8 +65,9 @@ def check_data(
         findings += compare_counts(len(names), num_classes)
     if names and teacher_classes:
         findings += compare_classes(teacher_classes, names)
-    labels = _labels(dataset)
-    if labels.size and num_classes:
+    if labels is None:
+        labels = read_labels(dataset)
+    if labels is not None and labels.size and num_classes:
         findings += check_labels(labels.min(), labels.max(), num_classes)
     return findings
 
@@ -104,15 +108,18 @@ def check_labels(low: int, high: int, num_classes: int) -> list[Finding]:
     ]
 
 
-def _labels(dataset: Any) -> np.ndarray:
-    """Return labels of samples, none where the data set can't tell them."""
-    step = -(-len(dataset) // _MOST_LABELS)
+def read_labels(dataset: Any) -> Optional[np.ndarray]:
+    """Return one label a sample, of at most 20,000 evenly spread samples.
+
+    Labels of -100 are left out, as torch's cross entropy does. None where
+    samples have no label, or several.
+    """
     try:
-        return np.array(
-            [
-                int(dataset.get_data_info(index)['gt_label'])
-                for index in range(0, len(dataset), step)
-            ]
-        )
+        step = max(1, -(-len(dataset) // _MOST_LABELS))
+        labels = [
+            int(dataset.get_data_info(index)['gt_label'])
+            for index in range(0, len(dataset), step)
+        ]
     except (AttributeError, KeyError, TypeError, ValueError):
-        return np.array([])  # several labels a sample, or none
+        return None
+    return np.array([label for label in labels if label != _NO_LABEL], int)

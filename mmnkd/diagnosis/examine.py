@@ -9,21 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Optional, Union
 
-import mmcv
-import mmengine
-import mmpretrain
-import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from .. import __version__
 from .batch import check_batch
 from .batches import Batches, build_loader, preprocessed, take
 from .config import check_config
-from .data import check_data
+from .data import check_data, read_labels
 from .estimate import estimate
 from .facts import check_data_facts, describe_data
 from .finding import Finding
@@ -35,7 +31,7 @@ from .look import (
 )
 from .networks import check_networks
 from .plan import check_plan, read_plan
-from .report import Report
+from .report import Report, read_stack
 from .stages import Attempts, build_model, quiet
 from .terms import check_terms, measure_terms
 
@@ -73,7 +69,7 @@ def examine(
     """
     device = device or get_device()
     report = Report(
-        str(config), options=dict(options or {}), stack=_stack(device)
+        str(config), options=dict(options or {}), stack=read_stack(device)
     )
     say('reading the config')
     attempts = Attempts(report, advise)
@@ -178,7 +174,7 @@ class _Examination:
         self, part: str, model: Optional[nn.Module], count: int
     ) -> Batches:
         """Describe a data set, and read a few batches."""
-        report, name = self.report, f'{part}_dataloader'
+        name = f'{part}_dataloader'
         if not self.config.get(name):
             return Batches()
         fix = (
@@ -190,27 +186,39 @@ class _Examination:
         )
         if loader is None:
             return Batches()
-        data: Any = loader.dataset
-        facts = self.attempt(f'{part}-data', fix, lambda: describe_data(data))
-        setattr(report, part, facts)
-        names = (getattr(data, 'metainfo', None) or {}).get('classes')
-        if part == 'train':
-            self.classes = names
-            if model is not None:
-                classes = num_classes_of(model)
-                batches = len(loader)
-                report.add(
-                    check_data(data, num_classes=classes, batches=batches)
-                )
-        if report.train is not None:
-            others = names if part == 'val' else None
-            report.add(check_data_facts(report.train, self.classes, others))
+        self.attempt(
+            f'{part}-data',
+            fix,
+            lambda: self._describe_data(part, loader, model),
+        )
         found = self.attempt(
             f'{part}-data',
             'Look whether all images can be read, and at the pipeline.',
             lambda: take(loader, count),
         )
         return found or Batches()
+
+    def _describe_data(
+        self, part: str, loader: DataLoader, model: Optional[nn.Module]
+    ) -> None:
+        """Count and check the labels of a data set, which are read once."""
+        report, data = self.report, loader.dataset
+        labels = read_labels(data)
+        setattr(report, part, describe_data(data, labels))
+        names = (getattr(data, 'metainfo', None) or {}).get('classes')
+        if part == 'train':
+            self.classes = names
+            if model is not None:
+                found = check_data(
+                    data,
+                    num_classes=num_classes_of(model),
+                    batches=len(loader),
+                    labels=labels,
+                )
+                report.add(found)
+        if report.train is not None:
+            others = names if part == 'val' else None
+            report.add(check_data_facts(report.train, self.classes, others))
 
     def _describe(self, model: nn.Module) -> None:
         """Note what the networks are, and check them."""
@@ -289,12 +297,3 @@ def _mend(teacher: Mapping[str, Any]) -> str:
     if isinstance(model, str) and Path(model).is_file():
         return f'Train it first: mmnkd train {os.path.relpath(model)}'
     return 'Look at `teacher.checkpoint`.'
-
-
-def _stack(device: str) -> dict[str, str]:
-    name = torch.cuda.get_device_name() if device == 'cuda' else device.upper()
-    versions = {
-        module.__name__: module.__version__
-        for module in (torch, mmengine, mmcv, mmpretrain)
-    }
-    return {'mmnkd': __version__, **versions, 'device': name}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
+import numpy as np
 from torch import Tensor
 
 from .finding import Finding
@@ -21,8 +22,6 @@ __all__ = [
     'describe_images',
 ]
 
-_MOST_IMAGES = 20_000  # are counted, evenly spread
-
 
 @dataclass(frozen=True)
 class DataFacts:
@@ -31,7 +30,7 @@ class DataFacts:
     Attributes:
         kind: Its type.
         images: How many images it has.
-        counted: How many of them were counted by class.
+        counted: How many labels were counted, evenly spread.
         counts: Images by name of the class (or its number), in the order of
             the classes; empty where samples don't have one class.
     """
@@ -61,33 +60,27 @@ class ImageFacts:
     std: float
 
 
-def describe_data(dataset: Any) -> DataFacts:
+def describe_data(
+    dataset: Any, labels: Optional[np.ndarray] = None
+) -> DataFacts:
     """Count the images of a data set by class.
 
     Args:
         dataset: A data set of mmpretrain that was read, perhaps wrapped.
+        labels: What :func:`read_labels` returned of it.
     """
-    total = len(dataset)
-    step = max(1, -(-total // _MOST_IMAGES))
     meta = getattr(dataset, 'metainfo', None) or {}
     names = [*map(str, meta.get('classes') or ())]
-    try:
-        labels = [
-            int(label)
-            for index in range(0, total, step)
-            for label in dataset.get_cat_ids(index)
-        ]
-    except (AttributeError, KeyError, TypeError):  # no labels
-        labels = []
-    found = Counter(labels)
+    known = [] if labels is None else labels.tolist()
+    found = Counter(known)
     numbers = range(max(len(names), max(found, default=-1) + 1))
     counts = {
         names[k] if k < len(names) else str(k): found[k] for k in numbers
     }
     return DataFacts(
         kind=type(dataset).__name__,
-        images=total,
-        counted=len(range(0, total, step)),
+        images=len(dataset),
+        counted=len(known),
         counts=counts if found else {},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Optional
 
@@ -11,7 +12,13 @@ from torch import Tensor, nn
 
 from .batch import check_batch, top1, total
 from .finding import check_names, settle
-from .networks import check_networks, count_parameters, live_teachers
+from .networks import (
+    check_networks,
+    count_parameters,
+    kind_of,
+    live_teachers,
+)
+from .terms import loss_of
 
 __all__ = ['FirstStep']
 
@@ -56,7 +63,7 @@ class FirstStep:
         findings = check_networks(
             model,
             classes=(info.get('dataset_meta') or {}).get('classes'),
-            max_epochs=info.get('max_epochs'),
+            max_epochs=_max_epochs(info),
             max_iters=info.get('max_iters'),
         )
         findings += check_batch(
@@ -114,6 +121,18 @@ def num_classes_of(model: nn.Module) -> Optional[int]:
     return None
 
 
+def _max_epochs(info: Mapping[str, Any]) -> Optional[int]:
+    """Return how many epochs a training has, None if it counts iterations.
+
+    mmengine's loop of iterations says 1; its config tells it apart.
+    """
+    config = info.get('cfg') or ''
+    part = re.search(r'^train_cfg = .*(?:\n .*)*', config, re.MULTILINE)
+    if part is not None and 'max_iters=' in part[0]:
+        return None
+    return info.get('max_epochs')
+
+
 def describe(
     model: Any,
     images: Tensor,
@@ -124,14 +143,14 @@ def describe(
     """Yield lines that say what a step trained, see :meth:`FirstStep.end`."""
     yield f'Distilling; the first batch has {len(images)} images'
     yield (
-        f'student: {_name(model)}, {_millions(model)}; images '
+        f'student: {kind_of(model)}, {_millions(model)}; images '
         f'{_of_images(images)}'
     )
     live = live_teachers(model)
     for who, one in live.items():
         source = one.checkpoint or 'no checkpoint'
         yield (
-            f'{who.split()[-1]}: {_name(one.network)}, '
+            f'{who.split()[-1]}: {kind_of(one.network)}, '
             f'{_millions(one.network)} from {source} (hash '
             f'{one.weights_hash}), {one.mode} mode; images '
             f'{_of_images(one.adapted(images))}'
@@ -147,11 +166,7 @@ def describe(
     own = set(logged)
     for name in model.distill_losses.active:
         loss = model.distill_losses[name]
-        terms = [
-            key
-            for key in logged
-            if key == f'loss_{name}' or key.startswith(f'loss_{name}_')
-        ]
+        terms = [key for key in logged if loss_of(model, key) == name]
         own -= {*terms}
         values = ', '.join(f'{k} {total(logged[k]):.4g}' for k in terms)
         numbers = ', '.join(
@@ -163,14 +178,6 @@ def describe(
     weight = model.student_loss_weight
     values = ', '.join(f'{k} {total(logged[k]):.4g}' for k in sorted(own))
     yield f"the student's own, weight {weight}: {values}"
-
-
-def _name(network: Any) -> str:
-    """Return the type of what makes the features."""
-    for part in ('backbone', 'model'):
-        if isinstance(getattr(network, part, None), nn.Module):
-            return type(getattr(network, part)).__name__
-    return type(network).__name__
 
 
 def _millions(network: nn.Module) -> str:

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..cache import CachedTeacher
+from ..classifier.mixin import target_of
 from .batch import check_batch
-from .batches import preprocessed, target_of
+from .batches import preprocessed
 from .facts import ImageFacts, check_image_facts, describe_images
 from .finding import Finding
 from .first_step import num_classes_of
-from .networks import count_parameters, live_teachers
+from .networks import count_parameters, kind_of, live_teachers
 from .report import NetworkFacts
 from .signal import Signal, measure_signal
 
@@ -74,11 +75,11 @@ def describe_networks(model: Any) -> list[NetworkFacts]:
     Args:
         model: A classifier; its teacher, if it has one, is built.
     """
-    student = NetworkFacts('student', _kind(model), count_parameters(model))
+    student = NetworkFacts('student', kind_of(model), count_parameters(model))
     teachers = [
         NetworkFacts(
             who.removeprefix('the '),
-            _kind(teacher.network),
+            kind_of(teacher.network),
             count_parameters(teacher.network),
             teacher.checkpoint,
             teacher.weights_hash,
@@ -86,14 +87,6 @@ def describe_networks(model: Any) -> list[NetworkFacts]:
         for who, teacher in live_teachers(model).items()
     ]
     return [student, *teachers]
-
-
-def _kind(model: Any) -> str:
-    """Name a network by its backbone, or by its own type."""
-    inner = getattr(model, 'backbone', None) or getattr(model, 'model', None)
-    kind = type(inner if isinstance(inner, nn.Module) else model).__name__
-    depth = getattr(inner, 'depth', None)
-    return f'{kind}-{depth}' if isinstance(depth, int) else kind
 
 
 def ask_teacher(
@@ -107,7 +100,8 @@ def ask_teacher(
         val: Validation batches, perhaps none.
 
     Returns:
-        The signal, None if no loss reads logits; and which images it is of.
+        The signal, None if no loss reads logits or samples have no label;
+        and which images it is of.
     """
     if 'logits' not in model.distill_losses.teacher_taps:
         return None, ''
@@ -116,8 +110,11 @@ def ask_teacher(
     for batch in train if training else val:
         data = preprocessed(model, batch, training)
         samples = data['data_samples']
+        target = target_of(samples)
+        if target is None:
+            return None, ''
         answer = model.teacher(data['inputs'], ['logits'], samples)
         logits.append(answer['logits'].cpu())
-        targets.append(target_of(samples).cpu())
+        targets.append(target.cpu())
     signal = measure_signal(torch.cat(logits), torch.cat(targets))
     return signal, 'training' if training else 'validation'

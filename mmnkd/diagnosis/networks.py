@@ -15,6 +15,7 @@ from .schedules import check_schedules
 __all__ = [
     'check_networks',
     'count_parameters',
+    'kind_of',
     'live_teachers',
     'reads_logits',
 ]
@@ -99,6 +100,14 @@ def count_parameters(network: nn.Module) -> int:
         for name, parameter in network.named_parameters()
         if not name.startswith('distill_losses.')
     )
+
+
+def kind_of(model: Any) -> str:
+    """Name a network by its backbone, or by its own type."""
+    inner = getattr(model, 'backbone', None) or getattr(model, 'model', None)
+    kind = type(inner if isinstance(inner, nn.Module) else model).__name__
+    depth = getattr(inner, 'depth', None)
+    return f'{kind}-{depth}' if isinstance(depth, int) else kind
 
 
 def check_class_indices(

@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 
+import mmcv
+import mmengine
+import mmpretrain
+import torch
+
+from .. import __version__
 from .cost import Cost
 from .facts import DataFacts, ImageFacts
 from .finding import Finding
@@ -13,7 +19,7 @@ from .plan import Plan
 from .signal import Signal
 from .terms import Term
 
-__all__ = ['NetworkFacts', 'Report']
+__all__ = ['NetworkFacts', 'Report', 'read_stack']
 
 VERDICTS = {0: 'good', 1: 'warnings', 2: "won't train"}
 
@@ -121,3 +127,13 @@ class Report:
             'exit_code': self.exit_code,
             **content,
         }
+
+
+def read_stack(device: str) -> dict[str, str]:
+    """Return what a training runs on: versions, and the device's name."""
+    name = torch.cuda.get_device_name() if device == 'cuda' else device.upper()
+    versions = {
+        module.__name__: module.__version__
+        for module in (torch, mmengine, mmcv, mmpretrain)
+    }
+    return {'mmnkd': __version__, **versions, 'device': name}

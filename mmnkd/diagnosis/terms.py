@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ..taps import as_logits, recorded
+from .batch import total
 from .finding import Finding
 
-__all__ = ['Term', 'check_terms', 'measure_terms']
+__all__ = ['Term', 'check_terms', 'loss_of', 'measure_terms']
 
 # A term that pulls so much harder than the student's own loss, or so little.
 MOST, LEAST = 10, 0.02
@@ -60,8 +61,8 @@ def measure_terms(
         with recorded(model, {'logits': tap}) as outputs:
             losses = model.loss(batch['inputs'], batch['data_samples'])
         logits = as_logits(outputs['logits'], model, tap, 'logits_tap')
-        terms = {k: _total(v) for k, v in losses.items() if 'loss' in k}
-        own = sum(v for k, v in terms.items() if _loss_of(model, k) is None)
+        terms = {k: total(v) for k, v in losses.items() if 'loss' in k}
+        own = sum(v for k, v in terms.items() if loss_of(model, k) is None)
         for name, term in {**terms, '': own}.items():
             if not isinstance(term, Tensor):
                 continue  # no own loss
@@ -138,20 +139,20 @@ def _term(
 ) -> Term:
     gradient = mean(gradients) if gradients else None
     ratio = gradient / own if gradient is not None and own else None
-    return Term(name, _loss_of(model, name), mean(values), gradient, ratio)
+    return Term(name, loss_of(model, name), mean(values), gradient, ratio)
 
 
-def _loss_of(model: nn.Module, name: str) -> Optional[str]:
-    """Return which of `distill_losses` logs a term, None for none."""
-    for loss in getattr(model, 'distill_losses', ()):
-        if name == f'loss_{loss}' or name.startswith(f'loss_{loss}_'):
-            return loss
-    return None
+def loss_of(model: nn.Module, name: str) -> Optional[str]:
+    """Return which of `distill_losses` logs a term, None for none.
 
-
-def _total(value: Any) -> Tensor:
-    parts = value if isinstance(value, (list, tuple)) else [value]
-    return sum(part.mean() for part in parts)  # as mmengine logs
+    The name of a loss may begin with another's, so the longest one counts.
+    """
+    fitting = [
+        loss
+        for loss in getattr(model, 'distill_losses', ())
+        if f'{name}_'.startswith(f'loss_{loss}_')
+    ]
+    return max(fitting, key=len, default=None)
 
 
 def _gradient(term: Tensor, logits: Tensor) -> Optional[Tensor]:

@@ -107,9 +107,9 @@ class StudentTeacherAgreement(BaseMetric):
         **kwargs: See ``mmengine.evaluator.BaseMetric``.
 
     Raises:
-        TypeError, ValueError: As :class:`FrozenTeacher`; in the first batch
-            also where the predictions aren't single-label probabilities, or
-            the classes differ.
+        TypeError, ValueError: As :class:`FrozenTeacher`; the teacher is a
+            stored one; in the first batch also where the predictions aren't
+            single-label probabilities, or the classes differ.
 
     Example of a config::
 
@@ -147,6 +147,12 @@ class StudentTeacherAgreement(BaseMetric):
         else:
             self.sources = list(teacher)
             self.teacher = TeacherEnsemble(self.sources)
+        if any('cache' in source for source in self.sources):
+            raise ValueError(
+                'Expected a live teacher, but got a stored one, which has no '
+                'answers for the validation images. Give `model` and '
+                '`checkpoint` in place of `cache`.'
+            )
         self.knows_format = data_preprocessor is not None
         self.preprocessor = MODELS.build(
             {'type': 'ClsDataPreprocessor', **(data_preprocessor or {})}

@@ -246,7 +246,10 @@ def _write(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding='utf8')
         config = Config.fromfile(files.config)
-        config.model.setdefault('data_preprocessor', config.data_preprocessor)
+        if config.get('data_preprocessor') is not None:
+            config.model.setdefault(
+                'data_preprocessor', config.data_preprocessor
+            )
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             MODELS.build(config.model)
     except BaseException:

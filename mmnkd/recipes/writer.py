@@ -60,10 +60,13 @@ def plain_keys(network: Network, classes: int) -> dict[str, Any]:
         model = _with_classes(network.config.model, old, classes) or {}
     keys: dict[str, Any] = {'model': model} if model else {}
     images: dict[str, Any] = dict(network.images)
-    if classes != network.config.data_preprocessor.get('num_classes'):
+    inner = network.config.get('model', {}).get('data_preprocessor')
+    given = inner or network.config.get('data_preprocessor') or {}
+    if classes != given.get('num_classes'):
         images['num_classes'] = classes
     if images:
-        keys['data_preprocessor'] = images
+        place = keys.setdefault('model', {}) if inner else keys
+        place.setdefault('data_preprocessor', {}).update(images)
     return keys
 
 

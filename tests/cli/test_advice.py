@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from mmcv.transforms import LoadImageFromFile
 
 from mmnkd.cli.advice import advise
+
+LOAD = LoadImageFromFile()
 
 
 @pytest.mark.parametrize(
@@ -21,7 +24,7 @@ from mmnkd.cli.advice import advise
             '`data_preprocessor.num_classes`',
         ),
         (lambda: torch.nn.Linear(2, 3)(torch.zeros(1, 5)), 'in_channels'),
-        (lambda: Path('no/such/file').read_text(), 'Look at `data_root`'),
+        (lambda: LOAD({'img_path': 'no/such.png'}), 'Look at `data_root`'),
         (lambda: {}['inputs'], 'must end in'),
         (lambda: {}['img'], 'must begin with'),
     ],
@@ -33,6 +36,9 @@ def test_errors_of_torch_and_python_are_known(call, part):
 
 
 def test_errors_that_are_not_known_get_no_advice():
+    with pytest.raises(FileNotFoundError) as raised:
+        Path('no/such/file').read_text()
+    assert advise(raised.value) == ''  # a config's, a checkpoint's ...
     assert advise(ValueError('Expected a, but got b. Do c.')) == ''
     assert advise(AssertionError('with a reason')) == ''
     assert 'traceback' in advise(AssertionError())

@@ -107,6 +107,33 @@ def refused(capsys, monkeypatch, *arguments):
     return line
 
 
+def test_a_finding_is_ignored_by_its_name(capsys, monkeypatch, tmp_path):
+    given = 'train', BASELINE, '--work-dir', tmp_path
+    few = '--cfg-options', 'model.head.num_classes=9'
+    line = refused(capsys, monkeypatch, *given, *few)
+    assert '[class-count]' in line
+    assert '[label-range]' in line
+    count, labels = ('--ignore-finding', 'class-count'), 'label-range'
+    line = refused(capsys, monkeypatch, *given, *count, *few)
+    assert '[class-count]' not in line
+    ignored = *count, f'--ignore-finding={labels}'
+    with pytest.raises(IndexError, match='Target 9 is out of bounds'):
+        refused(capsys, monkeypatch, *given, *ignored, *few)
+    wrong = '--ignore-finding', 'class-cuont'
+    line = refused(capsys, monkeypatch, *given, *wrong)
+    assert "'class-cuont'. Nearest: ['class-count']" in line
+
+
+def test_a_config_without_a_training_gets_mmengines_error(
+    capsys, monkeypatch, tmp_path
+):
+    config = Config({'model': tiny.resnet(), 'default_scope': 'mmpretrain'})
+    config.dump(tmp_path / 'config.py')
+    given = 'train', tmp_path / 'config.py', '--work-dir', tmp_path
+    with pytest.raises(RuntimeError, match='provide `train_dataloader`'):
+        refused(capsys, monkeypatch, *given)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs no GPU to fail')
 def test_amp_and_slurm_say_that_they_need_a_gpu(capsys, monkeypatch, tmp_path):
     command = ['train', BASELINE, '--work-dir', tmp_path]

@@ -7,6 +7,7 @@ from scipy.stats import ttest_ind, ttest_rel
 
 from mmnkd.compare.statistics import (
     Difference,
+    lower_is_better,
     paired_difference,
     spread,
     welch_difference,
@@ -67,3 +68,32 @@ def test_numbers_are_written_with_their_spread():
     assert spread([1.0, 3.0]) == '2.00 ± 1.41 (2)'
     assert spread([1.0]) == '1.00 (1)'
     assert str(Difference(0.5, 1.0, 4)) == '+0.50 [-0.50, +1.50] (4)'
+
+
+def test_a_metric_that_should_fall_is_better_when_it_falls():
+    falls = Difference(-1.0, 0.9, 3, lower_is_better=True)
+    assert falls.verdict == 'better'
+    assert falls._replace(mean=1.0).verdict == 'worse'
+    assert falls._replace(mean=0.5).verdict == 'open'
+    unknown = falls._replace(lower_is_better=None)
+    assert unknown.verdict is None
+    assert unknown._replace(mean=0.5).verdict == 'open'
+
+
+@pytest.mark.parametrize(
+    ('metric', 'expected'),
+    [
+        ('accuracy/top1', False),
+        ('single-label/f1-score', False),
+        ('multi-label/mAP', False),
+        ('agreement/top1_where_teacher_is_wrong', False),
+        ('agreement/kl', True),
+        ('agreement/nkd_target', True),
+        ('calibration/ece', True),
+        ('calibration/confidence', None),
+        ('val/loss', True),
+        ('my/score', None),
+    ],
+)
+def test_the_name_of_a_metric_tells_whether_it_should_fall(metric, expected):
+    assert lower_is_better(metric) is expected

@@ -37,6 +37,19 @@ def test_the_best_of_an_error_is_the_smallest():
     assert summarize(runs, 'loss')[0].best == [1.0]
 
 
+def test_an_error_that_rises_is_worse():
+    metric = 'calibration/ece'
+    runs = {
+        name: [
+            run(0.9, value + s / 100, seed=s, metric=metric) for s in (1, 2)
+        ]
+        for name, value in (('a', 0.1), ('b', 0.3))
+    }
+    first, second = summarize(runs, metric)
+    assert first.best == pytest.approx([0.11, 0.12])
+    assert second.difference.verdict == 'worse'
+
+
 @pytest.mark.parametrize('seeds', [(None, None), (1, 1), (3, 4)])
 def test_runs_without_common_seeds_are_two_groups(seeds):
     runs = {

@@ -70,8 +70,8 @@ def test_a_teacher_that_says_always_the_same_is_an_error():
     masked = same.clone()
     masked[:, 2] = float('-inf')
     assert names(teacher={'logits': masked}) == [('teacher-constant', 'error')]
-    one = names(images=IMAGES[:1], target=LABELS[:1], teacher={'logits': same})
-    assert ('teacher-constant', 'error') in one
+    equal = IMAGES[:1].expand(16, -1, -1, -1)
+    assert not names(images=equal, target=None, teacher={'logits': same})
 
 
 def test_a_teacher_without_an_opinion_is_a_warning():
@@ -88,6 +88,9 @@ def test_a_teacher_at_chance_is_a_warning_with_the_number():
     assert (finding.name, finding.level) == ('teacher-chance', 'warning')
     assert 'at `input_size=(64, 64)` is 0.0 % (0 of 16)' in finding.message
     few = {'logits': moved['logits'][:4]}
+    two = {'logits': logits_of(torch.tensor([0, 1] * 4), 2)}
+    mostly = torch.tensor([0, 1, 0, 1, 0, 1, 1, 0])  # 6 of 8 are right
+    assert names(images=IMAGES[:8], target=mostly, teacher=two) == []
     assert names(images=IMAGES[:4], target=LABELS[:4], teacher=few) == []
 
 

@@ -4,6 +4,7 @@ import pytest
 from mmpretrain.registry import DATASETS
 
 from mmnkd.diagnosis import check_data
+from mmnkd.diagnosis.data import read_labels
 
 
 def digits(**options):
@@ -61,6 +62,11 @@ def test_the_order_of_the_teachers_classes_is_compared():
     classes = [str(digit) for digit in range(9, -1, -1)]
     findings = check_data(digits(), teacher_classes=classes)
     assert names(findings) == [('class-order', 'error')]
+
+
+def test_samples_without_a_label_are_not_counted():
+    assert check_data(Listed([0, -100, 1]), num_classes=2) == []
+    assert read_labels(Listed([0, -100, 1])).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize('dataset', [Listed([[1, 2], [3]]), [1, 2]])

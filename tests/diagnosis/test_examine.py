@@ -2,7 +2,11 @@
 
 import examined
 import pytest
+import torch
 from mmengine.config import Config
+from mmpretrain.registry import DATASETS
+from mmpretrain.structures import DataSample
+from torch.utils.data import IterableDataset
 
 from mmnkd.diagnosis import cost
 from mmnkd.diagnosis.examine import examine
@@ -48,6 +52,25 @@ def test_report_of_a_good_config_has_everything(config):
     content = report.as_dict()
     assert content['cost']['teacher_share'] == report.cost.teacher_share
     assert content['findings'] == []
+
+
+@DATASETS.register_module()
+class Stream(IterableDataset):
+    """Images without a count, of classes without names."""
+
+    def __iter__(self):
+        sample = DataSample().set_gt_label(0)
+        image = torch.zeros(3, 8, 8, dtype=torch.uint8)
+        yield from [{'inputs': image, 'data_samples': sample}] * 64
+
+
+def test_data_that_can_not_be_counted_are_a_finding(config, tmp_path):
+    given = Config.fromfile(config)
+    given.train_dataloader.dataset = {'type': 'Stream'}
+    given.train_dataloader.sampler = None
+    given.dump(tmp_path / 'stream.py')
+    report = examine(tmp_path / 'stream.py', batches=1, device='cpu')
+    assert 'train-data' in [finding.name for finding in report.errors]
 
 
 def test_a_plain_config_is_examined_too(config, tmp_path):

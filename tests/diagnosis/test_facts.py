@@ -5,7 +5,8 @@ import math
 import torch
 
 from mmnkd.datasets import Digits
-from mmnkd.diagnosis import facts
+from mmnkd.diagnosis import data, facts
+from mmnkd.diagnosis.data import read_labels
 from mmnkd.diagnosis.facts import (
     check_data_facts,
     check_image_facts,
@@ -16,15 +17,16 @@ from mmnkd.diagnosis.facts import (
 
 def test_images_are_counted_by_class():
     dataset = Digits(split='train')
-    found = describe_data(dataset)
+    found = describe_data(dataset, read_labels(dataset))
     labels = [dataset.get_data_info(k)['gt_label'] for k in range(1201)]
     assert (found.images, found.counted) == (1201, 1201)
     assert list(found.counts.values()) == [labels.count(k) for k in range(10)]
 
 
 def test_a_large_data_set_is_counted_in_part(monkeypatch):
-    monkeypatch.setattr(facts, '_MOST_IMAGES', 100)
-    found = describe_data(Digits(split='train'))
+    monkeypatch.setattr(data, '_MOST_LABELS', 100)
+    dataset = Digits(split='train')
+    found = describe_data(dataset, read_labels(dataset))
     assert found.images == 1201
     assert found.counted == sum(found.counts.values()) == 93
 

@@ -81,9 +81,9 @@ def test_a_block_of_the_log_says_what_is_trained(log_text):
     text = log_text()
     _, _, block = text.partition('Distilling; the first batch has 8 images\n')
     lines = [line.strip() for line in block.splitlines()]
-    assert lines[0].startswith('student: ResNet_CIFAR, 0.00 M parameters;')
+    assert lines[0].startswith('student: ResNet_CIFAR-18, 0.00 M parameters;')
     assert 'images 3x8x8 from -' in lines[0]
-    assert lines[1].startswith('teacher: ResNet_CIFAR, 0.01 M parameters')
+    assert lines[1].startswith('teacher: ResNet_CIFAR-18, 0.01 M parameters')
     assert f'hash {model.teacher.weights_hash}' in lines[1]
     assert lines[2].startswith("teacher's top-1: ")
     assert 'loss_weight=1.0, temperature=1.0, gamma=2.0' in lines[3]
@@ -103,3 +103,25 @@ def test_a_runner_compares_the_classes_of_the_data_set(tmp_path):
         tiny.train(config, tmp_path / 'wrong')
     ignoring = {**config, 'ignore_findings': ['class-order']}
     tiny.train(ignoring, tmp_path / 'ignored', images=16)
+
+
+def test_a_schedule_of_epochs_stops_a_training_that_counts_iterations(
+    tmp_path,
+):
+    schedule = {'type': 'LinearLR', 'end': 5}
+    config = tiny.distilled(losses=tiny.nkd(weight_schedule=schedule))
+    by_iteration = {'by_epoch': False, 'max_iters': 2}
+    with pytest.raises(ValueError, match=r'\[schedule-epochs\]'):
+        tiny.train(config, tmp_path, train_cfg=by_iteration)
+    tiny.train(config, tmp_path, images=16)  # in one epoch it may end late
+
+
+def test_the_name_of_a_loss_may_begin_with_anothers(log_text):
+    losses = {**tiny.nkd(), 'nkd_hot': {'type': 'NKDLoss', 'temperature': 2.0}}
+    distilled(losses=losses).loss(*tiny.batch())
+    of_nkd, of_hot = (
+        line for line in log_text().splitlines() if ' NKDLoss(' in line
+    )
+    assert 'loss_nkd_target' in of_nkd
+    assert 'loss_nkd_hot' not in of_nkd
+    assert 'loss_nkd_hot_target' in of_hot

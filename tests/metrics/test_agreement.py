@@ -177,3 +177,6 @@ def test_wrong_settings_are_refused():
         StudentTeacherAgreement(own_teacher(), temperature=0.0)
     with pytest.raises(ValueError, match=r'Expected `teacher\.checkpoint`'):
         StudentTeacherAgreement({'model': 'resnet34_8xb32_in1k'})
+    for stored in ({'cache': 'x'}, [own_teacher(), {'cache': 'x'}]):
+        with pytest.raises(ValueError, match='live teacher.*stored'):
+            StudentTeacherAgreement(stored)

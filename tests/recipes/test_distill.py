@@ -92,6 +92,25 @@ def small(tmp_path):
     return files
 
 
+@pytest.mark.parametrize('told', [{'num_classes': 10}, {}])
+def test_a_data_preprocessor_inside_the_model_is_kept_there(
+    told, small, written, folder
+):
+    for name in ('student', 'teacher'):
+        config = Config.fromfile(small[name])
+        inner = {**config.pop('data_preprocessor'), **told}
+        if not told:
+            inner.pop('num_classes')
+        config.model.data_preprocessor = inner
+        config.dump(small[name])
+    options = {'teacher_checkpoint': 'none'}
+    data = folder({'cat': 4, 'dog': 4, 'emu': 4})
+    _, config = written(*small.values(), **options, data=data)
+    assert 'data_preprocessor' not in config
+    made = config.model.data_preprocessor
+    assert (made.num_classes, made.std) == (3, tiny.PREPROCESSOR['std'])
+
+
 # Pairs.
 
 
