@@ -35,7 +35,10 @@ def cached_config(
             stored[k] = {'cache': f'{here}/{k}', 'weights': weights[k]}
             stored[k]['weight'] = teacher[k].get('weight', 1.0)
     base = os.path.relpath(Path(live.filename).resolve(), folder.resolve())
-    config: dict[str, Any] = {'_base_': base, 'model': {'teacher': stored}}
+    # By default the name of this file, which is that of every store's.
+    work_dir = f'work_dirs/{Path(live.filename).stem}_cached_{folder.name}'
+    config: dict[str, Any] = {'_base_': base, 'work_dir': work_dir}
+    config['model'] = {'teacher': stored}
     if live.train_dataloader.dataset.type != 'ReplayedDataset':
         config['train_dataloader'] = {
             'dataset': _around('dataset', 'ReplayedDataset', **replay),
