@@ -104,6 +104,9 @@ class FirstStep:
         )
         lines = describe(model, images, target, teacher, logged)
         print_log('\n  '.join(lines), 'current')
+        if any(t.checkpoint is None for t in live_teachers(model).values()):
+            # Asked for: mmpretrain's transformers start with a head of zeros.
+            findings = [f for f in findings if f.name != 'teacher-constant']
         settle(findings, self.ignored)
 
 
