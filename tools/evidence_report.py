@@ -240,7 +240,7 @@ def draw(plan: dict, students: list[dict], path: Path) -> None:
                 alpha=0.15,
             )
             against = baseline_of(plan, method)
-            gain, half, n, _ = difference(students, method, against)
+            gain, half, n, *_ = difference(students, method, against)
             if method != against and n:
                 width = half if n > 1 else 0
                 gains.errorbar(
