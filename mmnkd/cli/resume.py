@@ -51,6 +51,8 @@ def choose_checkpoint(config: Config) -> None:
     folder = _folder(config)
     if folder is None:  # on a server; mmengine looks there
         return
+    for part in folder.glob('.*.pth.part'):  # what a kill inside a write left
+        part.unlink(missing_ok=True)
     broken: dict[Path, str] = {}
     found = [_look(path, broken) for path in sorted(folder.glob('*.pth'))]
     for file in sorted(filter(None, found), reverse=True):
