@@ -59,6 +59,8 @@ def choose_checkpoint(config: Config) -> None:
             f'training safely, but got {torch.__version__}. Update torch to '
             'use --resume.'
         )
+    for part in folder.glob('.*.pth.part'):  # what a kill inside a write left
+        part.unlink(missing_ok=True)
     broken: dict[Path, str] = {}
     found = [_look(path, broken) for path in paths]
     for file in sorted(filter(None, found), reverse=True):

@@ -96,6 +96,7 @@ def test_what_is_no_training_is_no_candidate(tmp_path, log_text):
     save(tmp_path / 'exported.pth', 9, message_hub=None)
     (tmp_path / '.epoch_3.pth.part').write_bytes(b'half')
     assert chosen(tmp_path) is None
+    assert not (tmp_path / '.epoch_3.pth.part').exists()
     assert 'Nothing to resume' in log_text()
     save(tmp_path / 'epoch_1.pth', 1)
     assert chosen(tmp_path) == 'epoch_1.pth'

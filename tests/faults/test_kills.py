@@ -4,13 +4,12 @@ import random
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from bits import assert_same_training
 from command import ENVIRONMENT, MMNKD, ROOT, run
 
-KILLED = [sys.executable, str(Path(__file__).with_name('killed.py'))]
+KILLED = [sys.executable, str(ROOT / 'tests' / 'killed.py')]
 CONFIG = """
 _base_ = {base!r}
 randomness = dict(seed=1)
