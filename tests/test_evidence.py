@@ -280,7 +280,7 @@ def test_differences_are_paired_by_seed():
         for method, values in (('baseline', baseline), ('NKD', nkd))
         for seed, value in enumerate(values)
     ]
-    middle, half, n, _ = difference(lines[::-1], 'NKD')
+    middle, half, n, *_ = difference(lines[::-1], 'NKD')
     low, high = ttest_rel(nkd, baseline).confidence_interval(0.95)
     assert n == 4
     assert middle - half == pytest.approx(low)
