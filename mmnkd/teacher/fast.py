@@ -12,6 +12,7 @@ import copy
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Optional
 
 import torch
@@ -101,37 +102,9 @@ def accelerated(
             found.append(logits - logits.mean(dim=1, keepdim=True))
         return found
 
-    def layout_step(forward: Forward) -> Forward:
-        network = copy.deepcopy(forward.network)
-        network.to(memory_format=torch.channels_last)
-        return replace(forward, network=network, channels_last=True)
-
-    def fold_step(forward: Forward) -> Forward:
-        network = fuse_conv_bn(copy.deepcopy(forward.network))
-        return replace(forward, network=network)
-
-    def dtype_step(forward: Forward) -> Forward:
-        probe = images.new_ones(8, 8)
-        with torch.autocast(images.device.type, dtype=dtype):
-            if torch.mm(probe, probe).dtype != dtype:
-                raise ValueError(f'{images.device} has no autocast to {dtype}')
-        return replace(forward, dtype=dtype)
-
-    def compile_step(forward: Forward) -> Forward:
-        if taps:
-            raise ValueError(f'it does not see the taps {sorted(taps)}')
-        compiled = torch.compile(forward.network, dynamic=False)
-        return replace(forward, run=compiled)
-
-    steps: dict[str, Callable[[Forward], Forward]] = {}
-    if accelerate and _convolutions(plain.network) > 1:
-        steps['channels_last'] = layout_step
-    if accelerate and _can_fold(plain.network):
-        steps['folding'] = fold_step
-    if dtype is not None:
-        steps['dtype'] = dtype_step
+    steps = _steps(plain.network, images.device, accelerate, dtype)
     if compile:
-        steps['compile'] = compile_step
+        steps['compile'] = partial(_compiled, taps=taps)
     if not steps:
         return plain
 
@@ -152,12 +125,57 @@ def accelerated(
                 continue
             if error <= LIMITS[step]:
                 fast = candidate
-                _say(step, f'on, off by {error:.0e} at most')
+                _say(step, f'on, outputs change by {error:.0e} at most')
             else:
                 limit = f'{LIMITS[step]:.0e} is allowed'
-                what = f'left out, off by {error:.0e} ({limit})'
+                what = f'left out, outputs change by {error:.0e} ({limit})'
                 _say(step, what, logging.WARNING)
     return fast
+
+
+def _steps(
+    network: nn.Module,
+    device: torch.device,
+    accelerate: bool,
+    dtype: Optional[torch.dtype],
+) -> dict[str, Callable[[Forward], Forward]]:
+    """Return by name what may make a network's forward faster."""
+    steps: dict[str, Callable[[Forward], Forward]] = {}
+    if accelerate and _convolutions(network) > 1:
+        steps['channels_last'] = _in_channels_last
+    if accelerate and _can_fold(network):
+        steps['folding'] = _folded
+    if dtype is not None:
+        steps['dtype'] = partial(_in_dtype, dtype=dtype, device=device)
+    return steps
+
+
+def _in_channels_last(forward: Forward) -> Forward:
+    network = copy.deepcopy(forward.network)
+    network.to(memory_format=torch.channels_last)
+    return replace(forward, network=network, channels_last=True)
+
+
+def _folded(forward: Forward) -> Forward:
+    return replace(
+        forward, network=fuse_conv_bn(copy.deepcopy(forward.network))
+    )
+
+
+def _in_dtype(
+    forward: Forward, *, dtype: torch.dtype, device: torch.device
+) -> Forward:
+    probe = torch.ones(8, 8, device=device)
+    with torch.autocast(device.type, dtype=dtype):
+        if torch.mm(probe, probe).dtype != dtype:
+            raise ValueError(f'{device} has no autocast to {dtype}')
+    return replace(forward, dtype=dtype)
+
+
+def _compiled(forward: Forward, *, taps: Mapping[str, str]) -> Forward:
+    if taps:
+        raise ValueError(f'it does not see the taps {sorted(taps)}')
+    return replace(forward, run=torch.compile(forward.network, dynamic=False))
 
 
 def _convolutions(network: nn.Module) -> int:

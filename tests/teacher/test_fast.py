@@ -176,7 +176,7 @@ def test_each_step_is_refused_apart(network, refused, log_text):
     randomize(network)
     forward = fast(network, images(), accelerate=True, dtype=torch.bfloat16)
     for step in ('channels_last', 'folding', 'dtype'):
-        what = 'left out, off by' if step == refused else 'on, off by'
+        what = 'left out, outputs' if step == refused else 'on, outputs'
         assert f'Teacher: {step} is {what}' in log_text()
     assert forward.channels_last == (refused != 'channels_last')
     assert (norms(forward.network) == 0) == (refused != 'folding')
