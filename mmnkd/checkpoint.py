@@ -8,6 +8,7 @@ Older versions can't be told, and read safely what has weights alone.
 
 from __future__ import annotations
 
+import difflib
 import os
 import pickle
 import re
@@ -180,8 +181,12 @@ def check_file(kind: str, name: str) -> None:
     path = Path(name).expanduser()
     if not path.is_file():
         place = '' if path.is_absolute() else f' from {os.getcwd()!r}'
+        beside = [other.name for other in path.parent.glob('*')]
+        near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.8)
+        nearest = f' Nearest: {str(path.parent / near[0])!r}.' if near else ''
         raise FileNotFoundError(
             f'Expected a {kind}, but there is none at {name!r}{place}.'
+            f'{nearest}'
         )
 
 

@@ -120,6 +120,13 @@ MISTAKES = [
     ),
     wrapper('clip_grads=dict()', 'TypeError', "'clip_grads'", *TYPO),
     # The length, and schedules of the learning rate.
+    Mistake(
+        "param_scheduler = dict(type='MultiStepLR', milestones=[30, 60])",
+        'warning',
+        "[lr-schedule] Expected the learning rate's schedule to end within",
+        'The training was made shorter, and its schedule was not.',
+        'Scale the schedule with the length.',
+    ),
     Mistake('train_cfg = dict(max_epoch=3)', 'TypeError', 'max_epoch', *TYPO),
     Mistake(
         "train_cfg = dict(_delete_=True, type='EpochBasedTrainLop')",

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
 
-from mmnkd.checkpoint import _statistic, read_state_dict
+from mmnkd.checkpoint import _statistic, check_file, read_state_dict
 from mmnkd.cli.resume import choose_checkpoint
 
 
@@ -159,3 +159,10 @@ def test_a_broken_file_is_an_error(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r'x.pth.*Fetch a broken'):
             read_state_dict(str(path))
+
+
+def test_a_file_of_nearly_that_name_is_named(tmp_path):
+    (tmp_path / 'my_student.py').touch()
+    with pytest.raises(FileNotFoundError) as error:
+        check_file('config', str(tmp_path / 'my_studnet.py'))
+    assert f"Nearest: '{tmp_path / 'my_student.py'}'." in str(error.value)

@@ -40,6 +40,7 @@ from ..cache.config import cached_config
 from ..cache.rows import Rows
 from ..cache.store import Store, library_versions
 from ..cache.writer import batches_of, own, write_blocks, writing
+from ..checkpoint import check_file
 
 __all__ = ['logits_and_classes', 'main']
 
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     args = _parse(arguments)
     _join_ranks(args.launcher)
+    check_file('config', args.config)
     config = Config.fromfile(args.config)
     init_default_scope(config.get('default_scope', 'mmpretrain'))
     epochs = _epochs(config, args)

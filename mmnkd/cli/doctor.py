@@ -204,7 +204,7 @@ def _verdict(report: Report) -> Text:
         2: (
             "Won't train. ",
             'bold red',
-            'Mend the errors above, then ask again.',
+            'Fix the errors above, then run it again.',
         ),
     }
     word, style, text = told[report.exit_code]

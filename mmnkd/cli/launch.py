@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from ..checkpoint import check_file
 from .quiet import QuietRunner
 
 __all__ = ['build_runner', 'read_arguments']
@@ -55,6 +56,7 @@ def read_arguments(
         args = tool.parse_args()
     finally:
         sys.argv = own
+    check_file('config', args.config)
     try:
         config = Config.fromfile(args.config)
     except SyntaxError as error:

@@ -20,7 +20,7 @@ from .data import compare_counts
 from .finding import Finding
 from .keys import check_keys
 from .networks import check_class_indices, reads_logits
-from .schedules import check_schedules
+from .schedules import check_learning_rate, check_schedules
 
 __all__ = ['check_config']
 
@@ -54,7 +54,7 @@ def check_config(
     Returns:
         ``dead-key``, ``foreign-key``, ``teacher-file``, ``model-type``,
         ``class-count``, ``class-indices``, ``schedule-epochs`` (errors),
-        ``no-losses``, ``schedule-end`` (warnings).
+        ``no-losses``, ``schedule-end``, ``lr-schedule`` (warnings).
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -63,6 +63,10 @@ def check_config(
     if not isinstance(config, Config):
         config = Config.fromfile(config)
     findings = check_keys(config, options)
+    length = config.get('train_cfg') or {}
+    epochs, iterations = length.get('max_epochs'), length.get('max_iters')
+    schedulers = _listed(config.get('param_scheduler'))
+    findings += check_learning_rate(schedulers, epochs, iterations)
     model = config.get('model')
     if not isinstance(model, Mapping):
         return findings
@@ -75,7 +79,7 @@ def check_config(
         return findings
     if not model['distill_losses']:
         findings.append(_no_losses())
-    findings += _check_schedules(model, config.get('train_cfg') or {})
+    findings += check_schedules(_schedules(model), epochs, iterations)
     classes = _classes_of(model)
     names = _names_of_data(config.get('train_dataloader') or {})
     if classes and names:
@@ -142,22 +146,24 @@ def _takes(kind: Any, argument: str) -> bool:
     )
 
 
-def _check_schedules(
-    model: Mapping[str, Any], train_cfg: Mapping[str, Any]
-) -> list[Finding]:
+def _schedules(model: Mapping[str, Any]) -> dict[str, list[Mapping]]:
+    """Return the schedulers of weights, by the name of the loss."""
     schedules = {'student': model.get('student_loss_schedule')}
     losses = model['distill_losses']
     if isinstance(losses, Mapping):
         for name, loss in losses.items():
             if isinstance(loss, Mapping):
                 schedules[name] = loss.get('weight_schedule')
-    listed = {
-        name: [given] if isinstance(given, Mapping) else given
-        for name, given in schedules.items()
-        if isinstance(given, (Mapping, list, tuple))
-    }
-    epochs = train_cfg.get('max_epochs')
-    return check_schedules(listed, epochs, train_cfg.get('max_iters'))
+    return {name: _listed(given) for name, given in schedules.items()}
+
+
+def _listed(schedulers: Any) -> list[Mapping]:
+    """Return the configs among one scheduler, several or none."""
+    if isinstance(schedulers, Mapping):
+        return [schedulers]
+    if not isinstance(schedulers, (list, tuple)):
+        return []
+    return [one for one in schedulers if isinstance(one, Mapping)]
 
 
 def _teachers(teacher: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

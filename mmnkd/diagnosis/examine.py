@@ -16,6 +16,7 @@ from mmengine.runner import set_random_seed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from ..checkpoint import check_file
 from .batch import check_batch
 from .batches import Batches, build_loader, preprocessed, take
 from .config import check_config
@@ -286,6 +287,7 @@ class _Examination:
 
 
 def _read(config: Union[str, Path], options: Mapping[str, Any]) -> Config:
+    check_file('config', str(config))
     whole = Config.fromfile(config)
     whole.merge_from_dict(dict(options))
     return whole

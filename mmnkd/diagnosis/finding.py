@@ -27,6 +27,7 @@ NAMES = {
     'image-scale': 'images are not normalized',
     'images-nan': 'images are not finite numbers',
     'label-range': "labels are not among the head's classes",
+    'lr-schedule': 'the training ends before the learning rate is low',
     'loss-nan': 'a loss is not a finite number',
     'loss-share': 'a loss is too small or too large to matter',
     'losses': 'the losses can not be computed',

@@ -1,4 +1,4 @@
-"""Whether schedules of loss weights fit the length of the training."""
+"""Whether schedules fit the length of the training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from .finding import Finding
 
-__all__ = ['check_schedules']
+__all__ = ['check_learning_rate', 'check_schedules']
 
 
 def check_schedules(
@@ -39,6 +39,50 @@ def check_schedules(
                 unit = 'epochs' if by_epoch else 'iterations'
                 findings.append(_ends_late(name, end, last, unit))
     return findings
+
+
+def check_learning_rate(
+    schedulers: Sequence[Mapping[str, Any]],
+    max_epochs: Optional[int],
+    max_iters: Optional[int],
+) -> list[Finding]:
+    """Expect schedules of the learning rate that end in the training.
+
+    A training that was shortened by ``max_epochs`` alone never comes to the
+    low rates that its recipe ends with.
+
+    Args:
+        schedulers: Configs of schedulers.
+        max_epochs: Epochs of the training; None or 0 where it counts
+            iterations.
+        max_iters: Iterations of the training, None if they aren't known.
+
+    Returns:
+        ``lr-schedule`` (a warning) for each that doesn't.
+    """
+    findings = []
+    for scheduler in schedulers:
+        by_epoch = scheduler.get('by_epoch', True)
+        last = max_epochs if by_epoch else max_iters
+        milestones = scheduler.get('milestones') or ()
+        period = scheduler.get('T_max')
+        if period:
+            milestones = [(scheduler.get('begin') or 0) + period]
+        if last and milestones and max(milestones) > last:
+            unit = 'epochs' if by_epoch else 'iterations'
+            findings.append(_drops_late(scheduler, last, unit))
+    return findings
+
+
+def _drops_late(scheduler: Mapping[str, Any], last: int, unit: str) -> Finding:
+    key = 'milestones' if scheduler.get('milestones') else 'T_max'
+    return Finding(
+        'lr-schedule',
+        'warning',
+        "Expected the learning rate's schedule to end within the training's "
+        f'{last} {unit}, but {scheduler["type"]} has {key}={scheduler[key]}.',
+        f'Scale `{key}` of `param_scheduler` with the length of the training.',
+    )
 
 
 def _counts_epochs(name: str) -> Finding:

@@ -73,12 +73,12 @@ def test_json_is_written_beside_the_report(config, capsys, tmp_path):
     assert json.loads(file.read_text())['verdict'] == "won't train"
     text = capsys.readouterr().out
     assert 'error [class-count]' in text
-    assert "Won't train. Mend the errors above" in text
+    assert "Won't train. Fix the errors above" in text
 
 
 def test_the_command_exits_with_2_for_a_file_that_is_not_there():
     text = run(*MMNKD, 'doctor', 'none.py', code=2)
-    assert 'error [config] FileNotFoundError' in text
+    assert 'error [config] Expected a config' in text
     assert 'Traceback' not in text
 
 
