@@ -21,6 +21,7 @@ from scipy.stats import ttest_rel
 
 sys.path.insert(0, str(ROOT / 'tools'))
 
+import evidence_plan
 import evidence_run
 from evidence_report import difference, read_results, write_report
 
@@ -144,29 +145,29 @@ def test_a_killed_plan_goes_on_and_ends_as_one_never_stopped(whole, tmp_path):
 def test_the_hash_of_a_config_does_not_depend_on_its_place(
     tmp_path, monkeypatch
 ):
-    (run,) = evidence_run.chosen(
-        evidence_run.read_plan(ROOT / 'tools/plans/fashion_mnist.yml'),
+    (run,) = evidence_plan.chosen(
+        evidence_plan.read_plan(ROOT / 'tools/plans/fashion_mnist.yml'),
         ['method=NKD,seed=0'],
     )[1:]
-    here = evidence_run.digest(run.resolve())
+    here = evidence_plan.digest(run.resolve())
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
-    monkeypatch.setattr(evidence_run, 'ROOT', tmp_path)
-    assert evidence_run.digest(run.resolve()) == here
+    monkeypatch.setattr(evidence_plan, 'ROOT', tmp_path)
+    assert evidence_plan.digest(run.resolve()) == here
     other = copy.copy(run)
     object.__setattr__(other, 'seed', 1)
-    assert evidence_run.digest(other.resolve()) != here
+    assert evidence_plan.digest(other.resolve()) != here
 
 
 def test_only_picks_runs_and_the_teachers_they_need():
-    runs = evidence_run.read_plan(ROOT / 'tools/plans/fashion_mnist.yml')
+    runs = evidence_plan.read_plan(ROOT / 'tools/plans/fashion_mnist.yml')
     only = ['method=NKD,seed=3', 'method=baseline,seed=0']
-    picked = [(r.method, r.seed) for r in evidence_run.chosen(runs, only)]
+    picked = [(r.method, r.seed) for r in evidence_plan.chosen(runs, only)]
     assert picked == [('teacher', 0), ('baseline', 0), ('NKD', 3)]
 
 
 def test_seeds_come_complete_one_after_the_other():
     for plan in PLANS:
-        seeds = [run.seed for run in evidence_run.read_plan(plan)]
+        seeds = [run.seed for run in evidence_plan.read_plan(plan)]
         assert seeds == sorted(seeds)
 
 
@@ -265,7 +266,7 @@ def test_every_result_can_be_run_again_from_its_config():
         plan = ROOT / 'tools' / 'plans' / f'{path.stem}.yml'
         runs = {
             (run.method, run.student, run.seed): run
-            for run in evidence_run.read_plan(plan)
+            for run in evidence_plan.read_plan(plan)
         }
         for line in read_results(path):
             run = runs[line['method'], line['student'], line['seed']]

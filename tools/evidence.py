@@ -25,18 +25,9 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+from evidence_plan import ROOT, WORK, Run, chosen, digest, read_plan
 from evidence_report import KEYS, read_results, write_report
-from evidence_run import (
-    ROOT,
-    WORK,
-    Run,
-    chosen,
-    digest,
-    read_plan,
-    start_worker,
-    store,
-    train,
-)
+from evidence_run import start_worker, store, train
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
