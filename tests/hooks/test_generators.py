@@ -13,15 +13,20 @@ from torch.utils.data import DataLoader
 from mmnkd.hooks.generators import _set_states, _states
 
 CROP = [{'type': 'RandomCrop', 'crop_size': 8, 'padding': 1}]
-MGD = {
-    'mgd': {
-        'type': 'MGDLoss',
-        'student_taps': 'backbone.layer2',
-        'teacher_taps': 'backbone.layer2',
-        'mask_ratio': 0.5,
-        'weight_schedule': {'type': 'LinearLR', 'start_factor': 0.5, 'end': 3},
+
+
+def masked(by_epoch):
+    """Return MGD, which draws masks, with a weight that rises."""
+    schedule = {'type': 'LinearLR', 'start_factor': 0.5, 'end': 3}
+    return {
+        'mgd': {
+            'type': 'MGDLoss',
+            'student_taps': 'backbone.layer2',
+            'teacher_taps': 'backbone.layer2',
+            'mask_ratio': 0.5,
+            'weight_schedule': {**schedule, 'by_epoch': by_epoch},
+        }
     }
-}
 
 
 class Draws(Hook):
@@ -49,7 +54,7 @@ def training(work_dir, transforms, by_epoch, own_hook=True, **keys):
     length = {'max_epochs': 4} if by_epoch else {'max_iters': 12}
     hook = {'type': 'CheckpointHook', 'interval': 1 if by_epoch else 4}
     return tiny.runner(
-        tiny.distilled(losses=MGD),
+        tiny.distilled(losses=masked(by_epoch)),
         work_dir,
         train_dataloader=loader,
         train_cfg={
