@@ -4,6 +4,7 @@
 tests/test_bad_configs.py trains each of them.
 """
 
+import logging
 import os
 import pickle
 import sys
@@ -17,6 +18,7 @@ import mistakes_in_models
 import mistakes_in_runs
 import tiny
 import torch
+from mmengine.logging import MMLogger
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / 'docs/faults.md'
@@ -146,6 +148,9 @@ def _train(folder, name, mistake):
     os.dup2(log, 1)
     os.dup2(log, 2)
     sys.stdout = sys.stderr = os.fdopen(log, 'w')  # pytest has others
+    for handler in MMLogger.get_current_instance().handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(sys.stdout)
     config = Path(f'{name}.py')
     config.write_text(mistake.config)
     options = ['--work-dir', f'work/{name}', *mistake.options]

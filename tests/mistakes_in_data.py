@@ -168,14 +168,14 @@ MISTAKES = [
     ),
     preprocessor(
         'mean=[77.8] * 4, std=[95.8] * 4',
-        'RuntimeError',
-        '`mean` and `std` of `data_preprocessor`',
+        'ValueError',
+        'Expected `mean` and `std` in the `data_preprocessor` of student and',
         *CHANNELS,
     ),
     preprocessor(
         'mean=[77.8] * 2, std=[95.8] * 2',
-        'RuntimeError',
-        '`mean` and `std` of `data_preprocessor`',
+        'ValueError',
+        'Expected `mean` and `std` in the `data_preprocessor` of student and',
         *CHANNELS,
     ),
     preprocessor('maen=[77.8] * 3', 'TypeError', "'maen'", *TYPO),

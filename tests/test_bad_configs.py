@@ -5,11 +5,6 @@ import pytest
 from mistake import Mistake
 
 NUMBERED = sorted(enumerate(bad_configs.MISTAKES))
-# All of them take two minutes, so `make test` makes each tenth mistake.
-CASES = [
-    pytest.param(*case, marks=[pytest.mark.slow] if case[0] % 10 else [])
-    for case in NUMBERED
-]
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +21,7 @@ def test_without_a_mistake_nothing_is_found(folder):
 
 
 @pytest.mark.parametrize(
-    ('number', 'mistake'), CASES, ids=lambda value: str(value)[:9]
+    ('number', 'mistake'), NUMBERED, ids=lambda value: str(value)[:9]
 )
 def test_a_mistake_is_told(number, mistake, folder):
     kind, text = bad_configs.train(folder, number, mistake)
