@@ -29,7 +29,7 @@ test: $(READY)
 test-docs: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/pages -m 'docs and not slow'
 
-# Kills, hostile files, fuzzing, leaks: an hour or two, with figures.
+# Kills, hostile files, fuzzing, leaks: a quarter of an hour, with figures.
 test-faults: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -m slow
 
