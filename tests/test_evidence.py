@@ -29,7 +29,7 @@ RESULTS = sorted((ROOT / 'docs' / 'results').glob('*.jsonl'))
 PLANS = sorted((ROOT / 'tools' / 'plans').glob('*.yml'))
 CONFIGS = [
     path
-    for folder in ('imagenette', 'fashion_mnist')
+    for folder in ('cifar100', 'fashion_mnist', 'imagenette')
     for path in sorted((ROOT / 'configs' / folder).glob('*.py'))
 ]
 
@@ -215,14 +215,18 @@ def test_config_does_one_training_step(path):
     if expected.get('type') in ('KDLoss', 'NKDLoss') and 'std' not in str(
         path
     ):
-        values = (3.0, 3.5) if 'fashion' in path.stem else (1.0, 1.5)
+        values = (1.0, 1.5) if 'imagenette' in path.stem else (3.0, 3.5)
         assert losses[0].temperature == values[0]
         assert losses[0].get('gamma', values[1]) == values[1]
     if 'teacher' in config.model:
         config.model.teacher.checkpoint = None  # weights can't be had here
         if 'model_name' in str(config.model.teacher.model):
             config.model.teacher.model.pretrained = False
-    channels, size = (1, 32) if 'fashion' in path.stem else (3, 128)
+    channels, size = {
+        'cifar100': (3, 32),
+        'fashion_mnist': (1, 32),
+        'imagenette': (3, 128),
+    }[path.parent.name]
     data = {
         'inputs': torch.randint(256, (4, channels, size, size)).byte(),
         'data_samples': [DataSample().set_gt_label(i) for i in range(4)],

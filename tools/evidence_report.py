@@ -30,13 +30,11 @@ without a correction for the number of methods.
 """
 
 
-HEADLINE = 'fashion_mnist'
-MARKS = '<!-- results -->', '<!-- /results -->'
 MORE = """\
-NKD's values were published for 100 classes. On these ten its non-target term
-starts with 3.3 times the gradient of the student's own loss (`mmnkd doctor`).
-[Tuning](docs/tuning.md) says what to do then, and
-[docs/results.md](docs/results.md) has every run, and what is not run yet."""
+Mean ± standard deviation (seeds); differences are paired by seed. Losses have
+their published values. [Results](docs/results.md) has every run, and what is
+not run yet."""
+MARKS = '<!-- results -->', '<!-- /results -->'
 KEYS = ('method', 'student', 'seed')
 
 
@@ -51,10 +49,8 @@ def read_results(path: Path) -> list[dict]:
 
 def write_report(root: Path, results: Path) -> None:
     """Write the page beside the folder `results`, and figures into it."""
-    sections = []
-    for file in sorted(
-        (root / 'tools' / 'plans').glob('*.yml'), key=lambda path: path.stem
-    ):
+    sections, headlines = [], []
+    for file in plans_in_order(root):
         plan = yaml.safe_load(file.read_text(encoding='utf8'))
         lines = read_results(results / f'{file.stem}.jsonl')
         # Another plan's rows stand beside its own, once it has some.
@@ -69,29 +65,30 @@ def write_report(root: Path, results: Path) -> None:
         if students:
             draw(plan, students, results / f'{file.stem}.svg')
         sections.append(section(file.stem, plan, lines, students))
+        if 'headline' in plan and len(by_seed(students, 'baseline')) > 1:
+            headlines.append(headline(plan, students))
     page = '\n'.join([HEAD, *sections])
     results.with_suffix('.md').write_text(page, encoding='utf8')
-    write_headline(root, results)
+    write_headlines(results.parents[1], headlines)
 
 
-def write_headline(root: Path, results: Path) -> None:
-    """Put the table of HEADLINE into README, between its two marks."""
-    plan = yaml.safe_load(
-        (root / 'tools' / 'plans' / f'{HEADLINE}.yml').read_text('utf8')
-    )
-    lines = read_results(results / f'{HEADLINE}.jsonl')
-    students = [r for r in lines if r['method'] in plan['methods']]
-    if not by_seed(students, 'baseline'):
-        return
-    text = headline(plan, lines, students)
-    readme = results.parents[1] / 'README.md'
+def plans_in_order(root: Path) -> list[Path]:
+    """List the plans by name, those of photographs first."""
+    plans = (root / 'tools' / 'plans').glob('*.yml')
+    return sorted(plans, key=lambda p: ('imagenette' not in p.stem, p.stem))
+
+
+def write_headlines(root: Path, headlines: list[str]) -> None:
+    """Put the tables of plans with a headline into README."""
+    readme = root / 'README.md'
     before, rest = readme.read_text('utf8').split(MARKS[0])
     _, after = rest.split(MARKS[1])
+    text = '\n\n'.join([*headlines, MORE])
     whole = f'{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}'
     readme.write_text(whole, encoding='utf8')
 
 
-def headline(plan: dict, lines: list[dict], students: list[dict]) -> str:
+def headline(plan: dict, students: list[dict]) -> str:
     rows = ['| method | top-1 (%) | minus baseline [95 %] |', '|---|---|---|']
     for method in plan['methods']:
         top1 = list(by_seed(students, method).values())
@@ -99,18 +96,8 @@ def headline(plan: dict, lines: list[dict], students: list[dict]) -> str:
             against = baseline_of(plan, method)
             gain, _ = difference_cells(students, method, against)
             rows.append(f'| {method} | {spread(top1)} | {gain} |')
-    teachers = [
-        f'{r["student"]}, {r["top1"][-1]:.2f} %'
-        for r in lines
-        if r['method'] == 'teacher'
-    ]
-    about = (
-        f'{plan["data"]}: student {plan["student"]}, teacher '
-        f'{"; ".join(teachers)}; mean ± std (seeds), difference paired by '
-        'seed. Published values of each loss, nothing tuned.'
-    )
-    table = '\n'.join(rows)
-    return f'{about}\n\n{table}\n\n{MORE}'
+    about = ' '.join(plan['headline'].split())
+    return '\n'.join([about, '', *rows])
 
 
 def section(
