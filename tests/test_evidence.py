@@ -218,6 +218,24 @@ def test_config_does_one_training_step(path):
         values = (1.0, 1.5) if 'imagenette' in path.stem else (3.0, 3.5)
         assert losses[0].temperature == values[0]
         assert losses[0].get('gamma', values[1]) == values[1]
+    train_one_step(config, path.parent.name)
+
+
+OTHERS = [
+    run
+    for plan in ('fashion_mnist-claims', 'fashion_mnist-values')
+    for run in evidence_plan.read_plan(ROOT / f'tools/plans/{plan}.yml')
+    if run.seed == 0 and run.options
+]
+
+
+@pytest.mark.parametrize('run', OTHERS, ids=lambda run: run.method)
+def test_options_of_a_plan_make_a_config_that_trains(run):
+    train_one_step(run.resolve(), 'fashion_mnist')
+
+
+def train_one_step(config, data):
+    """Train one step on random images, with a teacher without weights."""
     if 'teacher' in config.model:
         config.model.teacher.checkpoint = None  # weights can't be had here
         if 'model_name' in str(config.model.teacher.model):
@@ -226,10 +244,13 @@ def test_config_does_one_training_step(path):
         'cifar100': (3, 32),
         'fashion_mnist': (1, 32),
         'imagenette': (3, 128),
-    }[path.parent.name]
+    }[data]
+    classes = config.data_preprocessor.num_classes
     data = {
         'inputs': torch.randint(256, (4, channels, size, size)).byte(),
-        'data_samples': [DataSample().set_gt_label(i) for i in range(4)],
+        'data_samples': [
+            DataSample().set_gt_label(i % classes) for i in range(4)
+        ],
     }
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         config.model.data_preprocessor = config.data_preprocessor
@@ -237,6 +258,34 @@ def test_config_does_one_training_step(path):
         wrapper = build_optim_wrapper(model, config.optim_wrapper)
     log = model.train().train_step(data, wrapper)
     assert all(torch.isfinite(value).all() for value in log.values())
+
+
+def test_losses_of_timm_and_of_ours_are_equal(tmp_path):
+    pytest.importorskip('timm.task')
+    runs = evidence_plan.read_plan(ROOT / 'tools/plans/against-timm.yml')
+    teacher, *students = runs[:3]
+    network = Config.fromfile(ROOT / teacher.config).model
+    path = tmp_path / 'teacher.pth'
+    data = {
+        'inputs': torch.randint(256, (4, 1, 32, 32)).byte(),
+        'data_samples': [DataSample().set_gt_label(i) for i in range(4)],
+    }
+    losses = []
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        torch.save(MODELS.build(network).state_dict(), path)
+        for run in students:
+            config = run.resolve()
+            config.model.teacher.checkpoint = str(path)
+            config.model.data_preprocessor = config.data_preprocessor
+            torch.manual_seed(0)
+            model = MODELS.build(config.model)
+            batch = model.data_preprocessor(copy.deepcopy(data), True)
+            values = model(**batch, mode='loss')
+            losses.append(model.parse_losses(values)[0])
+            losses[-1].backward()
+            losses.append(model.backbone.features[0].weight.grad)
+    torch.testing.assert_close(losses[0], losses[2])
+    torch.testing.assert_close(losses[1], losses[3])
 
 
 # The page.

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional
 
+import evidence_losses  # noqa: F401
+import evidence_timm  # noqa: F401
 import mmcv
 import mmengine
 import mmpretrain
