@@ -176,11 +176,14 @@ def _images_of_windows() -> Iterator[None]:
         ShiftWindowMSA.window_reverse = staticmethod(own)
 
 
-def _window_reverse(windows: Tensor, H: int, W: int, size: int) -> Tensor:
-    """Put (N * windows, size, size, channels) together: (N, H, W, ...)."""
-    channels = windows.shape[-1]
-    x = windows.view(-1, H // size, W // size, size, size, channels)
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, H, W, channels)
+def _window_reverse(
+    windows: Tensor, height: int, width: int, size: int
+) -> Tensor:
+    """Put windows (N * count, size, size, channels) together to N maps."""
+    rows, columns, channels = height // size, width // size, windows.shape[-1]
+    x = windows.view(-1, rows, columns, size, size, channels)
+    x = x.permute(0, 1, 3, 2, 4, 5)
+    return x.reshape(-1, height, width, channels)
 
 
 @contextlib.contextmanager
