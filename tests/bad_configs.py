@@ -43,7 +43,16 @@ def prepare(folder):
     folder.mkdir(parents=True, exist_ok=True)
     preprocessor = f'data_preprocessor = {tiny.PREPROCESSOR}\n'
     teacher = tiny.resnet(width=8)
-    (folder / 'teacher.py').write_text(preprocessor + f'model = {teacher}\n')
+    text = preprocessor + f'model = {teacher}\n'
+    (folder / 'teacher.py').write_text(text)
+    dataset = {'type': 'Digits', 'metainfo': {'classes': [*'9876543210']}}
+    loader = {'dataset': dataset}
+    text += f'train_dataloader = {loader}\n'
+    (folder / 'reversed.py').write_text(text)
+    four = {'mean': [77.8] * 4, 'std': [95.8] * 4}
+    (folder / 'four.py').write_text(
+        f'data_preprocessor = {four}\nmodel = {teacher}\n'
+    )
     student = {
         **tiny.resnet(),
         'type': 'DistilledClassifier',
@@ -71,6 +80,8 @@ def prepare(folder):
     random.init_weights()
     save('random', random.state_dict())
     save('student', tiny.build(tiny.resnet()).state_dict())
+    features = tiny.distilled(losses={'mine': {'type': 'FeatureProjected'}})
+    tiny.train(features, folder / 'features')
     one = tiny.resnet(width=8)
     one['backbone'] = {**one['backbone'], 'in_channels': 1}
     grey = {'num_classes': 10, 'mean': [77.8], 'std': [95.8]}
@@ -173,9 +184,10 @@ _HEAD = """\
 # Faults: what you see, what it means, what to do
 
 `mmnkd train` stops at most mistakes before it trains, and the first training
-step stops at others. A `[name]` in front is that of a finding: the model's key
-`ignore_findings=['name']` silences it. Each of these {count} mistakes is made
-by a test; `python tests/bad_configs.py` writes this page.
+step stops at others. A `[name]` in front is that of a finding. The option
+`--ignore-finding name` of `mmnkd train` and `mmnkd doctor` silences it, and so
+does the model's key `ignore_findings=['name']`. Each of these {count} mistakes
+is made by a test; `python tests/bad_configs.py` writes this page.
 """
 _COLUMNS = """
 ## {name}

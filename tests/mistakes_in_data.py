@@ -106,6 +106,16 @@ MISTAKES = [
         'Some classes of the data have no output.',
         'Set `num_classes`.',
     ),
+    Mistake(
+        "train_dataloader = dict(dataset=dict(metainfo=dict(classes=['a', "
+        "'b', 'c', 'd', 'e'])))\n"
+        'model = dict(head=dict(num_classes=5), teacher=dict(class_indices='
+        '[0, 1, 2, 3, 4]))',
+        'ValueError',
+        '[label-range] Expected labels from 0 to 4',
+        'Labels are not among the classes of the head.',
+        'Set `num_classes`, or count the labels from 0.',
+    ),
     # The pipeline.
     Mistake(
         "train_pipeline = [dict(type='PackInputs')]",

@@ -313,6 +313,13 @@ MISTAKES = [
         'Set `teacher.class_indices` as the message says.',
     ),
     teacher(
+        "model='reversed.py'",
+        'ValueError',
+        '[class-order] Expected the classes of `teacher` in the order',
+        'The teacher was trained on data whose class 0 is another one.',
+        'Set `teacher.class_indices` as the message says.',
+    ),
+    teacher(
         "checkpoint='other_names.pth'",
         'warning',
         '[class-names] Expected the classes of the teacher to have the names',
@@ -340,6 +347,14 @@ MISTAKES = [
         '[teacher-smaller] Expected the teacher to be larger',
         'Student and teacher may be swapped.',
         'Look which is which.',
+    ),
+    teacher(
+        "model='four.py'",
+        'ValueError',
+        'Expected `mean` and `std`',
+        "The teacher's `mean` and `std` are not of as many channels as the "
+        'images.',
+        'Give three numbers each, or one for all.',
     ),
     # Arguments of the teacher.
     model(

@@ -182,6 +182,13 @@ MISTAKES = [
         'Resume with the config of that training.',
     ),
     option(
+        '--resume features/epoch_1.pth',
+        'ValueError',
+        'unexpected: distill_losses.mine.project.weight',
+        'The training had other losses, with parameters.',
+        'Resume with the config of that training.',
+    ),
+    option(
         '--resume no.pth',
         'FileNotFoundError',
         'no.pth',

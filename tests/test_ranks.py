@@ -1,6 +1,8 @@
 """Several processes train as one does."""
 
 import collections
+import contextlib
+from unittest import mock
 
 import pytest
 import tiny
@@ -16,6 +18,7 @@ TAPS = {
     'student_taps': 'backbone.layers.1',
     'teacher_taps': 'backbone.layer2',
 }
+CHANNELS = {'student_channels': 16, 'teacher_channels': 24}
 ROW_WISE = {
     'nkd': {'type': 'NKDLoss', 'temperature': 2.0},
     'nkd, weighted rows': {
@@ -36,6 +39,21 @@ ROW_WISE = {
         'cost': 0.62,
     },
     'feature cosine': {'type': 'FeatureCosineLoss', **TAPS},
+    'srrl': {
+        'type': 'SRRLLoss',
+        **TAPS,
+        'student_channels': 16,
+        'teacher_channels': 16,
+    },
+    'mgd': {
+        'type': 'MGDLoss',
+        'student_taps': 'backbone.ln1',
+        'teacher_taps': 'backbone.ln1',
+        **CHANNELS,
+        'alpha': 0.01,
+        'mask_ratio': 0.5,
+    },
+    'vitkd': {'type': 'ViTKDLoss', **CHANNELS, 'alpha': 0.01, 'beta': 0.01},
 }
 USKD = {
     'type': 'USKDLoss',
@@ -51,10 +69,32 @@ OF_A_BATCH = {
 def distilled(loss):
     """Return a student with the same weights on each process."""
     torch.manual_seed(5)
-    model = tiny.build(tiny.distilled(STUDENT, losses={'mine': loss}))
+    transformer = loss['type'] in ('MGDLoss', 'ViTKDLoss')  # of one grid
+    teacher = tiny.teacher(tiny.vit(dims=24) if transformer else None)
+    config = tiny.distilled(STUDENT, teacher, losses={'mine': loss})
+    model = tiny.build(config)
     model.teacher.build(model.data_preprocessor)
     model.teacher.network.double()
+    for module in model.distill_losses.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()  # as its statistics differ by process
     return model.double()
+
+
+@contextlib.contextmanager
+def masks_from(row):
+    """Draw random masks as for the whole batch, of which this is a part."""
+    draw = torch.rand
+
+    def rand(count, *shape, **options):
+        if 'generator' in options:
+            return draw(count, *shape, **options)
+        generator = torch.Generator().manual_seed(7)
+        whole = draw(9, *shape, generator=generator, **options)
+        return whole[row : row + count]
+
+    with mock.patch('torch.rand', rand):
+        yield
 
 
 def batch(mixed=False):
@@ -97,14 +137,16 @@ def of_rank(rank, count, cases):
         model = wrapped(kind, distilled(loss))
         images, samples = batch(mixed)
         part = slice(8 // count * rank, 8 // count * (rank + 1))
-        backward(model, images[part], samples[part])
+        with masks_from(part.start):
+            backward(model, images[part], samples[part])
         found.append(gradients(model))
     return found
 
 
 def of_one(loss, mixed):
     model = distilled(loss)
-    backward(model, *batch(mixed))
+    with masks_from(0):
+        backward(model, *batch(mixed))
     return gradients(model)
 
 
@@ -148,10 +190,12 @@ def test_accumulated_gradients_equal_those_of_the_whole_batch(loss):
     wrapper = OptimWrapper(optimizer, accumulative_counts=3)
     before = tiny.snapshot(model)
     for part in (slice(0, 3), slice(3, 6), slice(6, 9)):
-        losses = model(images[part].double(), samples[part], mode='loss')
+        with masks_from(part.start):
+            losses = model(images[part].double(), samples[part], mode='loss')
         wrapper.update_params(model.parse_losses(losses)[0])
     whole = distilled(loss)
-    backward(whole, images.double(), samples)
+    with masks_from(0):
+        backward(whole, images.double(), samples)
     found = {
         name: (before[name] - value.detach()).numpy()
         for name, value in model.named_parameters()

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..diagnosis.examine import examine
+from ..diagnosis.finding import check_names
 from ..diagnosis.report import Report
 from .advice import advise
 from .doctor_rows import sections
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Raises:
         OSError: The JSON file can't be written.
+        ValueError: No finding has a name that is to be ignored.
     """
     args = _parse(arguments)
     read_safely()
@@ -61,6 +63,7 @@ def main(arguments: Sequence[str]) -> int:
             processes=args.gpus,
             device=args.device,
             options=args.cfg_options,
+            ignored=args.ignore_finding,
             say=lambda stage: status.update(f'{stage} ...'),
             advise=advise,
         )
@@ -111,7 +114,16 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help="changes of the config, as mmnkd train's",
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        '--ignore-finding',
+        action='append',
+        default=[],
+        metavar='NAME',
+        help='leave this finding out; may be repeated',
+    )
+    args = parser.parse_args(arguments)
+    check_names(args.ignore_finding)
+    return args
 
 
 def _count(text: str) -> int:

@@ -16,6 +16,7 @@ from ..checkpoint import check_file
 from ..losses.base import FeatureLoss
 from ..taps import tap_names
 from ..teacher.source import read_source
+from .classes import compare_classes
 from .data import compare_counts
 from .finding import Finding
 from .keys import check_keys
@@ -53,8 +54,9 @@ def check_config(
 
     Returns:
         ``dead-key``, ``foreign-key``, ``teacher-file``, ``model-type``,
-        ``class-count``, ``class-indices``, ``schedule-epochs`` (errors),
-        ``no-losses``, ``schedule-end``, ``lr-schedule`` (warnings).
+        ``class-count``, ``class-order``, ``class-indices``,
+        ``schedule-epochs`` (errors), ``class-names``, ``no-losses``,
+        ``schedule-end``, ``lr-schedule`` (warnings).
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -86,8 +88,9 @@ def check_config(
         findings += compare_counts(len(names), classes)
     taps = _teacher_taps(model['distill_losses'], scope)
     for who, teacher in _teachers(model.get('teacher')):
-        expected = classes if reads_logits(taps, who) else None
-        findings += _check_teacher(who, teacher, expected)
+        read = reads_logits(taps, who)
+        expected = (classes, names) if read else (None, None)
+        findings += _check_teacher(who, teacher, *expected)
     return findings
 
 
@@ -195,10 +198,13 @@ def _teacher_taps(losses: Any, scope: str) -> set[str]:
 
 
 def _check_teacher(
-    who: str, teacher: Mapping[str, Any], classes: Optional[int]
+    who: str,
+    teacher: Mapping[str, Any],
+    classes: Optional[int],
+    names: Optional[Sequence[str]],
 ) -> list[Finding]:
     try:
-        own = _look_for(teacher)
+        own, known = _look_for(teacher)
     except (OSError, ValueError) as error:
         return [
             Finding(
@@ -209,29 +215,39 @@ def _check_teacher(
                 'folder.',
             )
         ]
+    findings = []
     indices = teacher.get('class_indices')
-    if not isinstance(indices, (list, tuple)):
-        if classes and own and classes != own:
-            return [_other_count(who, own, f'the student has {classes}')]
-        return []
-    findings = check_class_indices(indices, who, own)
-    if classes and len(indices) != classes:
-        findings.append(_other_indices(who, len(indices), classes))
+    if isinstance(indices, (list, tuple)):
+        findings += check_class_indices(indices, who, own)
+        if classes and len(indices) != classes:
+            findings.append(_other_indices(who, len(indices), classes))
+    elif classes and own and classes != own:
+        findings.append(_other_count(who, own, f'the student has {classes}'))
+    if not findings and names and known and len(known) == own:
+        findings += compare_classes(known, names, f'`{who}`', indices)
     return findings
 
 
-def _look_for(teacher: Mapping[str, Any]) -> Optional[int]:
-    """Expect a teacher's files; return how many classes it has, if told."""
+def _look_for(
+    teacher: Mapping[str, Any],
+) -> tuple[Optional[int], Optional[Sequence[str]]]:
+    """Expect a teacher's files.
+
+    Returns:
+        How many classes it has, and their names, each None if not told.
+    """
     if isinstance(teacher.get('cache'), (str, Path)):
-        return Store.load(Path(teacher['cache']).expanduser()).classes
+        store = Store.load(Path(teacher['cache']).expanduser())
+        return store.classes, None
     checkpoint = teacher.get('checkpoint')
     is_url = str(checkpoint).startswith(('http://', 'https://'))
     if isinstance(checkpoint, (str, Path)) and not is_url:
         check_file('checkpoint file', str(checkpoint))
     model: Any = teacher.get('model')
     if isinstance(model, (str, Path, dict)):
-        return _classes_of(read_source(model).config)
-    return None
+        source = read_source(model)
+        return _classes_of(source.config), _names_of_data(source.loader or {})
+    return None, None
 
 
 def _classes_of(model: Mapping[str, Any]) -> Optional[int]:

@@ -96,6 +96,8 @@ def check_labels(low: int, high: int, num_classes: int) -> list[Finding]:
     """Expect labels among a head's classes."""
     if low >= 0 and high < num_classes:
         return []
+    if low == _NO_LABEL and high < num_classes:
+        return [_unlabeled()]
     return [
         Finding(
             'label-range',
@@ -106,6 +108,18 @@ def check_labels(low: int, high: int, num_classes: int) -> list[Finding]:
             'the labels of the data set from 0.',
         )
     ]
+
+
+def _unlabeled() -> Finding:
+    return Finding(
+        'label-range',
+        'error',
+        f'Expected a label for each image, but some have {_NO_LABEL}. The '
+        "student's cross entropy leaves those out, but losses of distillation "
+        'that read labels (NKD, tf-NKD, DKD, WSLD, USKD ...) do not.',
+        'Leave such images out of the data set. If no loss reads labels (KD, '
+        'DIST, features), ignore this finding.',
+    )
 
 
 def read_labels(dataset: Any) -> Optional[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -48,6 +48,7 @@ def examine(
     processes: int = 1,
     device: Optional[str] = None,
     options: Optional[Mapping[str, Any]] = None,
+    ignored: Collection[str] = (),
     say: Callable[[str], None] = lambda stage: None,
     advise: Callable[[BaseException], str] = lambda error: '',
 ) -> Report:
@@ -62,6 +63,8 @@ def examine(
         processes: Processes (GPUs) on which the training is to run.
         device: Where to compute; None for what a Runner would take.
         options: Changes of the config by dotted key, as ``--cfg-options``.
+        ignored: Names of findings to leave out, beside the model's own
+            ``ignore_findings``.
         say: Is told what is looked at now.
         advise: Returns what to do about an error, '' if it doesn't know.
 
@@ -85,7 +88,8 @@ def examine(
     with quiet(), DefaultScope.overwrite_default_scope(scope):
         examination = _Examination(attempts, whole, device, say)
         examination.run(batches, processes)
-    ignored = whole.get('model', {}).get('ignore_findings') or ()
+    model = whole.get('model') or {}
+    ignored = {*ignored, *(model.get('ignore_findings') or ())}
     report.findings = [f for f in report.findings if f.name not in ignored]
     return report
 

@@ -15,6 +15,7 @@ from typing import Any, Optional
 
 import torch
 from mmengine.model import BaseModel
+from mmpretrain.models.utils import ShiftWindowMSA
 from torch import Tensor, nn
 
 from ..classifier.dry_run import input_channels
@@ -129,7 +130,7 @@ def _exported(logits: nn.Module, images: Tensor) -> Any:
     """Return the ONNX model, for any batch size."""
     any_size = {'images': {0: torch.export.Dim('batch')}}
     try:
-        with _quiet():
+        with _quiet(), _images_of_windows():
             program = torch.onnx.export(
                 logits,
                 (images,),
@@ -158,6 +159,31 @@ def _exported(logits: nn.Module, images: Tensor) -> Any:
             'depends on that number, or write a .pth.'
         )
     return model
+
+
+@contextlib.contextmanager
+def _images_of_windows() -> Iterator[None]:
+    """Let mmpretrain's Swin be exported for any batch size.
+
+    It counts images by a division of floats, which torch.export takes for a
+    constant: the file would then be for the two images of the export.
+    """
+    own = ShiftWindowMSA.window_reverse
+    ShiftWindowMSA.window_reverse = staticmethod(_window_reverse)
+    try:
+        yield
+    finally:
+        ShiftWindowMSA.window_reverse = staticmethod(own)
+
+
+def _window_reverse(
+    windows: Tensor, height: int, width: int, size: int
+) -> Tensor:
+    """Put windows (N * count, size, size, channels) together to N maps."""
+    rows, columns, channels = height // size, width // size, windows.shape[-1]
+    x = windows.view(-1, rows, columns, size, size, channels)
+    x = x.permute(0, 1, 3, 2, 4, 5)
+    return x.reshape(-1, height, width, channels)
 
 
 @contextlib.contextmanager

@@ -220,7 +220,7 @@ def _is_plain(value: Any) -> bool:
 
 def _network(config: str) -> tuple[BaseModel, Optional[tuple[int, int]]]:
     """Build the plain model, in eval mode; tell the size of its images."""
-    model, size = read_source(config)
+    model, size, _ = read_source(config)
     if 'pretrained' in model:  # timm and transformers would download
         model['pretrained'] = False
     return MODELS.build(model).eval(), size

@@ -33,7 +33,9 @@ def dist_loss(
     teacher at temperature :math:`\lambda`, and Pearson's correlation
     :math:`\rho` over the classes of each sample, and over the samples of each
     class (averaged over classes). A class at -inf has a probability of 0.
-    Labels are not used.
+    Labels are not used. The gradient is the larger, the less the student's
+    probabilities vary; what varies by rounding only, or in float16 by less
+    than a thousandth, has a correlation of 0 and no gradient.
 
     Args:
         logits_student: (N, C) logits of the student, any floating dtype.
@@ -75,14 +77,18 @@ def dist_loss(
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     s = F.softmax(student / temperature, dim=1)
     t = F.softmax(teacher / temperature, dim=1)
-    inter_class = 1 - _pearson(s, t, dim=1)
+    least = torch.finfo(s.dtype).eps
+    if logits_student.dtype == torch.float16:  # whose gradients end at 65504
+        least = torch.finfo(torch.float16).eps
+    inter_class = 1 - _pearson(s, t, dim=1, least=least)
     all_s, all_t = gathered(s, batch), gathered(t, batch)
-    intra_class = 1 - _pearson(all_s, all_t, dim=0).mean()
+    intra_class = 1 - _pearson(all_s, all_t, dim=0, least=least).mean()
     relations = beta * inter_class + gamma * intra_class
     return reduce_loss(temperature**2 * relations, reduction)
 
 
-def _pearson(s: Tensor, t: Tensor, dim: int) -> Tensor:
+def _pearson(s: Tensor, t: Tensor, *, dim: int, least: float) -> Tensor:
+    # `least`: the variation, as a share of s, from which on it is one.
     # Taking the first value off changes no correlation, and leaves exact zeros
     # of a uniform student (a head that starts at 0): it has a correlation of 0
     # and no gradient. A mean that rounds would leave gradients of up to 1e8.
@@ -90,8 +96,7 @@ def _pearson(s: Tensor, t: Tensor, dim: int) -> Tensor:
     a = a - a.mean(dim=dim, keepdim=True)
     b = t - t.mean(dim=dim, keepdim=True)
     norms = torch.linalg.vector_norm(a, dim=dim)
-    rounding = torch.finfo(s.dtype).eps * torch.linalg.vector_norm(s, dim=dim)
-    varies = ~(norms <= rounding)  # NaN stays NaN
+    varies = ~(norms <= least * torch.linalg.vector_norm(s, dim=dim))  # or NaN
     norms = norms * torch.linalg.vector_norm(b, dim=dim)
     # 1e-8 as in the authors' code: it makes the correlation of what hardly
     # varies (a class without probability in the whole batch) 0.

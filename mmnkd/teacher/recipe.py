@@ -227,7 +227,7 @@ class FrozenTeacher:
         *,
         load: bool,
     ) -> Teacher:
-        config, size = read_source(self.model)
+        config, size, _ = read_source(self.model)
         if not load and 'pretrained' in config:  # timm and transformers would
             config['pretrained'] = False  # download
         has_own_format = config.get('data_preprocessor') is not None

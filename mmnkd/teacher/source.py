@@ -26,10 +26,12 @@ class Source(NamedTuple):
         config: The model dict, with its ``data_preprocessor`` if it has one.
         image_size: (height, width) of the images that it is tested on, None
             where the config doesn't tell.
+        loader: The config of the data that it was trained on, if there.
     """
 
     config: ConfigDict
-    image_size: Optional[tuple[int, int]]
+    image_size: Optional[tuple[int, int]] = None
+    loader: Optional[ConfigDict] = None
 
 
 def read_source(model: ModelName) -> Source:
@@ -50,7 +52,7 @@ def read_source(model: ModelName) -> Source:
                 "Expected a model dict with a 'type', but got the keys "
                 f'{sorted(model)}.'
             )
-        return Source(_undistilled(ConfigDict(copy.deepcopy(model))), None)
+        return Source(_undistilled(ConfigDict(copy.deepcopy(model))))
     if isinstance(model, os.PathLike):
         model = os.fspath(model)
     if not isinstance(model, str):
@@ -69,7 +71,8 @@ def read_source(model: ModelName) -> Source:
     if config.get('data_preprocessor') is not None:
         network.setdefault('data_preprocessor', config.data_preprocessor)
     network.setdefault('_scope_', config.get('default_scope', 'mmpretrain'))
-    return Source(_undistilled(network), _crop_size(config))
+    loader = config.get('train_dataloader')
+    return Source(_undistilled(network), _crop_size(config), loader)
 
 
 def _crop_size(config: Config) -> Optional[tuple[int, int]]:

@@ -65,6 +65,11 @@ def test_json_has_the_numbers_and_nothing_else_is_on_stdout(config, capsys):
     assert report['cost']['student'] > 0
 
 
+def test_names_of_findings_to_ignore_are_checked(capsys):
+    assert main(['doctor', 'a.py', '--ignore-finding', 'dead-kye']) == 1
+    assert "Nearest: ['dead-key']" in capsys.readouterr().err
+
+
 def test_json_is_written_beside_the_report(config, capsys, tmp_path):
     file = tmp_path / 'report.json'
     options = ['--cfg-options', 'model.head.num_classes=5']

@@ -127,6 +127,33 @@ def test_classes_of_the_data_are_compared_before_it_is_read():
     assert names(config) == [('class-count', 'warning')]
 
 
+def test_classes_of_the_teachers_config_are_compared_by_name(tmp_path):
+    def data(classes):
+        dataset = {'type': 'CustomDataset', 'metainfo': {'classes': classes}}
+        return {'dataset': dataset}
+
+    own, file = [*'abcdefghij'], tmp_path / 'teacher.py'
+
+    def found(classes, **options):
+        text = f'model = {tiny.resnet(8)}\ntrain_dataloader = {data(classes)}'
+        file.write_text(text)
+        teacher = tiny.teacher(str(file), **options)
+        config = made(teacher_options=teacher)
+        config.train_dataloader = data(own)
+        return check_config(config)
+
+    order = own[::-1]
+    assert not found(own)
+    (finding,) = found(order)
+    assert (finding.name, finding.level) == ('class-order', 'error')
+    assert '`teacher`' in finding.message
+    assert '[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]' in finding.fix
+    assert not found(order, class_indices=[*range(9, -1, -1)])
+    (finding,) = found([*'ABCDEFGHIJ'])
+    assert (finding.name, finding.level) == ('class-names', 'warning')
+    assert not found(own[:7])  # it has a head of 10: other data, another time
+
+
 def test_schedules_are_compared_with_the_length():
     schedule = {'type': 'LinearLR', 'end': 5}
     config = made(losses=tiny.nkd(weight_schedule=schedule))

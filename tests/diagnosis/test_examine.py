@@ -179,6 +179,9 @@ def test_findings_that_the_user_ignores_say_nothing(config):
     options = {'model.distill_losses.nkd.loss_weight': 50.0}
     report = examine(config, batches=1, device='cpu', options=options)
     assert [finding.name for finding in report.findings] == ['term-large']
+    ignored = {'options': options, 'ignored': ['term-large']}
+    report = examine(config, batches=1, device='cpu', **ignored)
+    assert report.exit_code == 0
     options['model.ignore_findings'] = ['term-large']
     report = examine(config, batches=1, device='cpu', options=options)
     assert report.exit_code == 0

@@ -85,6 +85,18 @@ def test_labels_beyond_the_head_are_told_before_the_students_own_loss():
         model.loss(*tiny.batch(n=12, classes=12))
 
 
+def test_an_image_without_a_label_is_told_and_can_be_allowed():
+    images, samples = tiny.batch(n=8)
+    samples[0].set_gt_label(-100)
+    with pytest.raises(ValueError, match=r'\[label-range\].*have -100.*NKD'):
+        distilled().loss(images, samples)
+    options = {'losses': {'kd': {'type': 'KDLoss'}}}
+    model = distilled(**options, ignore_findings=['label-range'])
+    losses = model.loss(images, samples)
+    assert losses['loss_kd'].isfinite()
+    assert losses['loss_cls'].isfinite()
+
+
 def test_a_block_of_the_log_says_what_is_trained(log_text):
     losses = {**tiny.nkd(gamma=2.0), 'tf': {'type': 'TFNKDLoss'}}
     model = distilled(losses=losses, ignore_findings=['teacher-flat'])

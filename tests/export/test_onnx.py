@@ -48,8 +48,26 @@ def export(folder, model, classes=10, **options):
     return told, network
 
 
+# With windows that are shifted in each second block.
+SWIN = {
+    'type': 'ImageClassifier',
+    'backbone': {
+        'type': 'SwinTransformer',
+        'arch': {'embed_dims': 8, 'depths': [2, 2], 'num_heads': [2, 2]},
+        'img_size': 8,
+        'patch_size': 1,
+        'window_size': 2,
+        'out_indices': (1,),
+    },
+    'neck': {'type': 'GlobalAveragePooling'},
+    'head': {'type': 'LinearClsHead', 'num_classes': 10, 'in_channels': 16},
+}
+
+
 @pytest.mark.parametrize(
-    'model', [tiny.resnet(), tiny.vit()], ids=['resnet', 'vit']
+    'model',
+    [tiny.resnet(), tiny.vit(), SWIN],
+    ids=['resnet', 'vit', 'swin'],
 )
 def test_onnxruntime_gives_the_logits_of_pytorch(tmp_path, model):
     told, network = export(tmp_path, model)

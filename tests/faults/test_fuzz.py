@@ -79,12 +79,7 @@ def check(case):
     assert values.shape == student.shape[:1]
     assert values.isfinite().all()
     gradient = gradient_of(loss, student, *inputs, reduction='none')
-    # DIST's is up to 1e8 where a student is all but uniform: float16 ends
-    # before.
-    exact = gradient_of(loss, student.double(), *inputs, reduction='none')
-    assert exact.isfinite().all()
-    fits = exact.abs() < torch.finfo(student.dtype).max
-    assert gradient[fits].isfinite().all()
+    assert gradient.isfinite().all()
     assert gradient.dtype == student.dtype
     assert not gradient[student.isneginf()].any()
     if 'closed' in name:

@@ -19,7 +19,7 @@ from mmnkd.teacher.source import find_weights, read_source
     ],
 )
 def test_model_is_a_config_of_mmpretrain_or_a_name_of_its_zoo(model):
-    config, size = read_source(model)
+    config, size, _ = read_source(model)
     assert config.backbone.type == 'ResNet_CIFAR'
     assert config.data_preprocessor.mean == [125.307, 122.961, 113.8575]
     assert config._scope_ == 'mmpretrain'
@@ -37,7 +37,7 @@ def test_model_is_a_config_file(tmp_path):
         }
     ).dump(tmp_path / 'teacher.py')
     for path in (tmp_path / 'teacher.py', str(tmp_path / 'teacher.py')):
-        config, size = read_source(path)
+        config, size, _ = read_source(path)
         assert config.data_preprocessor == preprocessor
         assert size == (12, 12)
     teacher = tiny.built_teacher(tmp_path / 'teacher.py')
