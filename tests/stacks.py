@@ -69,12 +69,15 @@ def run(stack: str) -> dict | None:
         for line in process.stdout or ():
             print(line, end='', flush=True)
             printed += line
+    summary = SUMMARY.findall(printed)
+    if not summary:
+        sys.exit(f'{stack}: the tests did not end; the table stays')
     freeze = output(own, '-m', 'pip', 'list', '--format=json')
     versions = {row['name']: row['version'] for row in json.loads(freeze)}
     return {
         'python': output(own, '-V').split()[-1],
         'versions': {k: v for k, v in versions.items() if SHOWN.fullmatch(k)},
-        'result': re.sub(r', \d+ warnings?', '', SUMMARY.findall(printed)[-1]),
+        'result': re.sub(r', \d+ warnings?', '', summary[-1]),
         'date': date.today().isoformat(),
         'commit': output('git', '-C', str(ROOT), 'rev-parse', 'HEAD')[:7],
     }
