@@ -1,22 +1,25 @@
-# make setup | demo | test | test-docs | test-faults | lint | format | docs |
-# docs-serve; each makes the virtual environment first where it is missing.
-# STACK=onedl takes OneDL's stack, in .venv-onedl.
+# make setup | demo | test | test-docs | test-faults | test-stacks | test-wheel |
+# lint | format | docs | docs-serve; each makes the virtual environment first
+# where it is missing. STACK=onedl takes OneDL's stack, in .venv-onedl.
+# STACK=oldest PYTHON=python3.9 takes the oldest versions, in .venv-oldest.
 PYTHON ?= python3
 STACK ?= openmmlab
 VENV ?= $(if $(filter openmmlab,$(STACK)),.venv,.venv-$(STACK))
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+LEAST = $(if $(filter oldest,$(STACK)),9,11)
+PINS = $(if $(filter oldest,$(STACK)),oldest,$(STACK) dev docs)
 
-.PHONY: setup demo test test-docs test-faults test-wheel lint format docs docs-serve wheel
+.PHONY: setup demo test test-docs test-faults test-stacks test-wheel lint format docs docs-serve wheel
 
 setup: $(READY)
 
 $(READY): $(wildcard requirements/*.txt) pyproject.toml setup.py
-	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
-	"The versions in requirements/ need Python 3.11 or later, but $(PYTHON) " \
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, $(LEAST)) or sys.exit( \
+	"The versions in requirements/ need Python 3.$(LEAST) or later, but $(PYTHON) " \
 	f"is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -r requirements/$(STACK).txt -r requirements/dev.txt -r requirements/docs.txt
+	$(BIN)/pip install $(PINS:%=-r requirements/%.txt)
 	$(BIN)/pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -32,6 +35,10 @@ test-docs: $(READY)
 # Kills, hostile files, fuzzing, leaks: a quarter of an hour, with figures.
 test-faults: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -m slow
+
+# The tests on each stack, README's table of versions; by hand, before a release.
+test-stacks:
+	OMP_NUM_THREADS=1 $(PYTHON) tests/stacks.py $(STACKS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

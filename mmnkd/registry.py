@@ -128,7 +128,8 @@ def nearest_argument(kind: Any, error: TypeError) -> str:
 
 def _install_again() -> str:
     if any(_installed(f'onedl-{name}') for name in PACKAGES):
-        return 'pip install --force-reinstall "mmnkd[onedl]"'
+        names = ' '.join(f'onedl-{name}' for name in PACKAGES)
+        return f'pip install --force-reinstall --no-deps {names}'
     return INSTALL
 
 

@@ -1,40 +1,57 @@
 #!/usr/bin/env bash
-# Install the wheel in dist/ with each extra, each into an empty environment
-# with the pinned versions, and use it. By hand and before a release: some GB.
+# Install the wheel in dist/ with each extra, each into an environment of its
+# own with the pinned versions, and use it. By hand and before a release: 6 GB.
 #   tests/wheel.sh [EXTRA ...]
-# The extra "plain" has torch and timm alone, and runs examples/plain_pytorch.py.
+# All are copies of one environment, which has the wheel and so torch alone.
+# "plain" adds timm; demo, onnx and report, in this order, add a stack.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-wheel=$(ls "$PWD"/dist/mmnkd-*.whl)
-extras=("${@:-plain demo onnx report openmmlab onedl}")
-# shellcheck disable=SC2068  # the default is a list of words
-for extra in ${extras[@]}; do
-    folder=$(mktemp -d)
-    python3 -m venv "$folder/env"
+root=$PWD
+wheel=$(ls "$root"/dist/mmnkd-*.whl)
+all=$(mktemp -d)
+trap 'rm -rf "$all"' EXIT
+python3 -m venv "$all/torch"
+
+install() {  # ENVIRONMENT STACK PACKAGE...
+    "$1/bin/python" -m pip install --quiet --no-compile --constraint \
+        "$root/requirements/$2.txt" --constraint "$root/requirements/dev.txt" "${@:3}"
+}
+
+install "$all/torch" openmmlab "$wheel"
+if [ $# = 0 ]; then set -- plain onedl openmmlab demo onnx report; fi
+for extra in "$@"; do
+    cp --archive --link "$all/torch" "$all/$extra"
+    cd "$all"
     case $extra in
-        plain) pins=openmmlab what="$wheel timm" ;;
-        onedl) pins=onedl what="$wheel[onedl]" ;;
-        *) pins=openmmlab what="$wheel[$extra]" ;;
+        plain) install plain openmmlab timm ;;
+        onedl) install onedl onedl "$wheel[onedl]" ;;
+        openmmlab) install openmmlab openmmlab "$wheel[openmmlab]" ;;
+        *) install "$extra" openmmlab "$wheel[openmmlab,$extra]" ;;
     esac
-    # shellcheck disable=SC2086  # a wheel, and maybe a package beside it
-    "$folder/env/bin/pip" install --quiet --constraint \
-        "requirements/$pins.txt" --constraint requirements/dev.txt $what
-    cd "$folder"
-    env/bin/python -c '
+    python="$all/$extra/bin/python"
+    case $extra in
+        plain) "$python" "$root/examples/plain_pytorch.py" ;;
+        onedl | openmmlab)
+            "$python" -m mmnkd list losses | grep NKDLoss
+            "$python" -m mmnkd show tf-nkd_tiny_1xb64_digits > student.py
+            "$python" -c "
 import torch
-from mmnkd.functional import nkd_loss
-student, teacher = torch.randn(2, 4, 10)
-assert nkd_loss(student, teacher, torch.arange(4)) > 0'
-    case $extra in
-        plain) env/bin/python "$OLDPWD/examples/plain_pytorch.py" ;;
-        openmmlab | onedl)
-            env/bin/mmnkd --version
-            env/bin/python -c "
-from mmengine.registry import MODELS
-import mmnkd
-assert 'NKDLoss' in MODELS.module_dict" ;;
+from mmpretrain import get_model
+model = get_model('student.py')
+torch.save({'state_dict': model.state_dict()}, 'student.pth')"
+            "$python" -m mmnkd export student.pth student.safetensors ;;
+        demo) "$python" -m mmnkd demo --seeds 2 --epochs 1 ;;
+        onnx) "$python" -m mmnkd export student.pth student.onnx \
+            --config student.py --image-size 8 ;;
+        report)
+            "$python" -c \
+                'from mmnkd.metrics import CalibrationError; CalibrationError()'
+            "$python" -m mmnkd compare \
+                'baseline=work_dirs/demo/baseline_tiny_1xb64_digits/seed_*' \
+                'NKD=work_dirs/demo/nkd_wide_tiny_1xb64_digits/seed_*' \
+                --out report.html ;;
     esac
-    cd - > /dev/null
-    rm -rf "$folder"
+    cd "$root"
+    rm -rf "${all:?}/$extra"
     echo "mmnkd[$extra]: installed and used"
 done

@@ -155,7 +155,9 @@ def _train_all(
         def start(
             method: str, name: str, seed: int, teacher: str = ''
         ) -> Future[Result]:
-            folder = work_dir / name / f'seed_{seed}'
+            folder = work_dir / name  # where configs look for the teacher
+            if teacher:
+                folder /= f'seed_{seed}'
             file = configs / f'{name}.py'
             return pool.submit(
                 _train, method, file, folder, seed, options, teacher

@@ -13,6 +13,7 @@ import pytest
 import tiny
 import torch
 from command import ENVIRONMENT, MMNKD, ROOT, forked, listen_to_interrupts
+from mmengine.config import Config
 
 from mmnkd.cli import main
 
@@ -44,6 +45,14 @@ def test_demo_prints_the_numbers_of_its_runs(demo):
 def test_demo_leaves_a_plot_of_the_curves(demo):
     work_dir, _ = demo
     assert (work_dir / 'curves.png').read_bytes()[:4] == b'\x89PNG'
+
+
+def test_demo_leaves_the_teacher_where_the_configs_look_for_it(demo):
+    work_dir, _ = demo
+    path = ROOT / 'configs/demo/nkd_wide_tiny_1xb64_digits.py'
+    place = Path(Config.fromfile(path).model.teacher.checkpoint).parent
+    assert place.parent == Path('work_dirs/demo')  # the default --work-dir
+    assert (work_dir / place.name / 'epoch_1.pth').exists()
 
 
 def test_demo_checkpoint_loads_into_plain_mmpretrain_without_mmnkd(demo):

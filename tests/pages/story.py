@@ -22,6 +22,7 @@ Comments in HTML, which no reader sees, tell more:
     This and all later blocks of the page are run in the slow tier alone.
 
 URLs of checkpoints become files in the folder ``zoo``, as no test downloads.
+Pages that begin with the demo share one run of it.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock
 from markdown_it import MarkdownIt
 from mmengine.config import Config
 
@@ -43,6 +46,7 @@ from mmnkd.classifier.losses import LossDict
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = re.compile(r"https?://[^\s'\"]*/([^\s'\"/]+\.pth)")
+DEMO = 'mmnkd demo --seeds 3\n'
 LANGUAGES = ('diff', 'python', 'shell', 'text')
 
 
@@ -83,10 +87,16 @@ def has_slow_part(page: Path) -> bool:
 
 
 class Story:
-    """Run blocks one after the other, as a reader would."""
+    """Run blocks one after the other, as a reader would.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where the reader is.
+        shared: Where stories share the demo.
+    """
+
+    def __init__(self, folder: Path, shared: Path) -> None:
         self.folder = folder
+        self.shared = shared
         self.names: dict = {'__name__': 'story'}
         self.printed = ''
         for name in ('configs', 'docs', 'examples', 'tools'):
@@ -114,12 +124,23 @@ class Story:
                 _check_model(dict(Config.fromfile(path)))
         elif block.kind == 'python':
             self._run_python(block.text)
+        elif block.text == DEMO:
+            self._take_demo()
         elif block.kind == 'shell':
             self._run_shell(block.text)
         elif block.kind == 'text':
             assert _excerpt(block.text).search(self.printed), (
                 f'Expected\n{block.text}\nbut got\n{self.printed[-3000:]}'
             )
+
+    def _take_demo(self) -> None:
+        with FileLock(self.shared / 'demo.lock'):
+            folder = self.shared / 'demo'
+            if not (folder / 'done').exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                Story(folder, self.shared)._run_shell(f'{DEMO}touch done')
+        shutil.copytree(folder / 'work_dirs', self.folder / 'work_dirs')
 
     def _run_python(self, text: str) -> None:
         printed = io.StringIO()

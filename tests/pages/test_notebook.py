@@ -1,10 +1,10 @@
 """The notebook runs from its first cell to its last."""
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 from pages.story import ROOT, environment
 
+nbformat = pytest.importorskip('nbformat')
+nbclient = pytest.importorskip('nbclient')
 NOTEBOOK = ROOT / 'examples' / 'digits.ipynb'
 
 
@@ -29,5 +29,5 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     (tmp_path / 'examples').mkdir()
     notebook = nbformat.read(NOTEBOOK, 4)
     where = {'metadata': {'path': tmp_path / 'examples'}}
-    NotebookClient(notebook, timeout=900, resources=where).execute()
+    nbclient.NotebookClient(notebook, timeout=900, resources=where).execute()
     assert printed(notebook).rstrip().endswith('True')

@@ -1,5 +1,7 @@
 """Each command and snippet of README and docs does what the page says."""
 
+import os
+
 import pytest
 from pages.story import ROOT, Story, blocks_of, has_slow_part
 
@@ -12,10 +14,13 @@ PAGES = sorted(
 
 
 @pytest.fixture
-def story(tmp_path, monkeypatch):
+def story(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    return Story(tmp_path)
+    shared = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ:
+        shared = shared.parent  # of all workers
+    return Story(tmp_path, shared)
 
 
 @pytest.mark.docs
