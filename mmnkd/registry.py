@@ -100,6 +100,16 @@ def check_stack() -> None:
             ) from error
 
 
+def require(extra: str, who: str, *packages: str) -> None:
+    """Expect the packages of an extra, which somebody needs."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f'{who} needs {", ".join(missing)}. Run: '
+            f'pip install "mmnkd[{extra}]"'
+        )
+
+
 def construct(kind: Callable, place: str, arguments: Mapping) -> Any:
     """Call a class with arguments from a config; name the place in errors."""
     try:
