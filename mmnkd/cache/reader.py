@@ -83,7 +83,15 @@ class CachedTeacher:
                 '`mmnkd cache` for this teacher, with another --out.'
             )
         _check_whole(store)
-        _compare_versions(store)
+        unlike = differences(store.versions, library_versions())
+        if unlike:
+            print_log(
+                'Libraries are other than when the teacher was stored: '
+                f'{unlike}. Views are the same only if these draw and resize '
+                'images alike.',
+                'current',
+                logging.WARNING,
+            )
         self._store = store
         # As many as an epoch has, so that a pass that is over is closed.
         self._read = lru_cache(store.blocks_an_epoch)(store.read)
@@ -133,14 +141,7 @@ class CachedTeacher:
         if samples[0].replay != self._replay:
             _check_views(store, samples[0].replay, len(samples))
             self._replay = samples[0].replay
-        target = None if store.topk is None else target_of(samples)
-        rows = self._look_up(store, [sample.view for sample in samples])
-        return {'logits': store.rows.unpack(rows, target, images.device)}
-
-    def _look_up(
-        self, store: Store, views: Sequence[tuple[int, int]]
-    ) -> Tensor:
-        """Return (N, length) rows."""
+        views = [sample.view for sample in samples]
         epoch, index = (max(numbers) for numbers in zip(*views))
         if epoch >= store.epochs or index >= store.count:
             raise ValueError(
@@ -154,7 +155,9 @@ class CachedTeacher:
             self._read(epoch * blocks + index // size)[index % size]
             for epoch, index in views
         ]
-        return torch.from_numpy(np.concatenate(rows).reshape(len(rows), -1))
+        target = None if store.topk is None else target_of(samples)
+        packed = torch.from_numpy(np.concatenate(rows).reshape(len(rows), -1))
+        return {'logits': store.rows.unpack(packed, target, images.device)}
 
 
 def check_only_logits(taps: Collection[str]) -> None:
@@ -194,17 +197,6 @@ def _check_whole(store: Store) -> None:
     rank, ranks = get_dist_info()
     for block in store.blocks[rank::ranks]:
         store.check(block)
-
-
-def _compare_versions(store: Store) -> None:
-    unlike = differences(store.versions, library_versions())
-    if unlike:
-        print_log(
-            f'Libraries are other than when the teacher was stored: {unlike}. '
-            'Views are the same only if these draw and resize images alike.',
-            'current',
-            logging.WARNING,
-        )
 
 
 def _check_views(store: Store, replay: str, batch_size: int) -> None:

@@ -29,8 +29,6 @@ FORMAT = 1
 MANIFEST = 'manifest.json'
 _MANIFEST_LIMIT = 64 * 2**20  # bytes
 _HEADER_LIMIT = 64 * 2**10
-_CLASSES_LIMIT = 2**24
-_COUNT_LIMIT = 2**40
 
 
 @dataclass
@@ -53,16 +51,12 @@ class Store:
 
     def __post_init__(self) -> None:
         self.count = int(self.views['count'])
-        for name, limit in (
-            ('classes', _CLASSES_LIMIT),
-            ('topk', self.classes),
-            ('epochs', _COUNT_LIMIT),
-            ('count', _COUNT_LIMIT),
-            ('block_size', _COUNT_LIMIT),
-        ):
+        counts = dict.fromkeys(('epochs', 'count', 'block_size'), 2**40)
+        limits = {'classes': 2**24, **counts}
+        if self.topk is not None:
+            limits['topk'] = self.classes
+        for name, limit in limits.items():
             number = getattr(self, name)
-            if number is None and name == 'topk':
-                continue
             if type(number) is not int or not 1 <= number <= limit:
                 raise ValueError(f'{name} is {number!r}')
         for texts in (self.teacher, self.views, self.versions, self.checksums):
