@@ -59,11 +59,7 @@ def quiet_in_command() -> Iterator[None]:
 
 
 def check_stack() -> None:
-    """Make sure that mmengine, mmcv and mmpretrain can be imported.
-
-    Raises:
-        ImportError: What is wrong, and the command that mends it.
-    """
+    """Make sure that mmengine, mmcv and mmpretrain can be imported."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise ImportError(

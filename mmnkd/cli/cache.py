@@ -51,10 +51,6 @@ def main(arguments: Sequence[str]) -> None:
 
     Args:
         arguments: What follows ``mmnkd cache``.
-
-    Raises:
-        OSError, ValueError: The config can't be cached, or the folder can't
-            be written.
     """
     args = _parse(arguments)
     _join_ranks(args.launcher)
