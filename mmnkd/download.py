@@ -20,7 +20,7 @@ import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
-__all__ = ['check_archive', 'downloaded', 'warn_of_hash']
+__all__ = ['check_archive', 'downloaded', 'sha256_of', 'warn_of_hash']
 
 SILENCE = 30.0  # seconds that a server may say nothing
 PAUSES = (1.0, 5.0)  # seconds before each new attempt
@@ -28,13 +28,7 @@ _HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.pth$')
 
 
 def downloaded(url: str) -> Path:
-    """Return the file of a URL, from torch.hub's folder if it is there.
-
-    Raises:
-        FileNotFoundError: It can't be downloaded, in three attempts where
-            another may help.
-        ValueError: The file that is there isn't what its name says.
-    """
+    """Return the file of a URL, from torch.hub's folder if it is there."""
     name = Path(urlparse(url).path).name
     folder = Path(torch.hub.get_dir()) / 'checkpoints'
     if not _HASHED_NAME.search(name):  # two may have an `epoch_100.pth`
@@ -63,23 +57,25 @@ def warn_of_hash(path: Path) -> None:
 
 
 def check_hash(path: Path, name: Optional[str] = None) -> None:
-    """Compare a file with the hash in its name, as model zoos write it.
-
-    Raises:
-        ValueError: The file's SHA-256 begins otherwise.
-    """
+    """Compare a file with the hash in its name, as model zoos write it."""
     hashed = _HASHED_NAME.search(name or path.name)
     if hashed is None:
         return
+    digest = sha256_of(path)
+    if not digest.startswith(hashed[1]):
+        raise ValueError(
+            f'the SHA-256 of {path} begins with {digest[:8]}, but '
+            f'its name says {hashed[1]}: it is broken, or another file'
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
-    if not digest.hexdigest().startswith(hashed[1]):
-        raise ValueError(
-            f'the SHA-256 of {path} begins with {digest.hexdigest()[:8]}, but '
-            f'its name says {hashed[1]}: it is broken, or another file'
-        )
+    return digest.hexdigest()
 
 
 def check_archive(path: Path, *, parts: bool = True) -> None:
@@ -88,10 +84,6 @@ def check_archive(path: Path, *, parts: bool = True) -> None:
     Args:
         path: In most cases, a zip archive; torch knows an older format too.
         parts: Compare the checksum of each part, which torch doesn't.
-
-    Raises:
-        ValueError: A part is damaged, all parts together are more than the
-            file (a zip bomb), or a few bytes ask for memory of any size.
     """
     if not zipfile.is_zipfile(path):
         with open(path, 'rb') as file:

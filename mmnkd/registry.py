@@ -59,11 +59,7 @@ def quiet_in_command() -> Iterator[None]:
 
 
 def check_stack() -> None:
-    """Make sure that mmengine, mmcv and mmpretrain can be imported.
-
-    Raises:
-        ImportError: What is wrong, and the command that mends it.
-    """
+    """Make sure that mmengine, mmcv and mmpretrain can be imported."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise ImportError(
@@ -98,6 +94,16 @@ def check_stack() -> None:
                 f'mmnkd needs {name}, which is installed but can not be '
                 f'imported: {error}. Run: {_install_again()}'
             ) from error
+
+
+def require(extra: str, who: str, *packages: str) -> None:
+    """Expect the packages of an extra, which somebody needs."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f'{who} needs {", ".join(missing)}. Run: '
+            f'pip install "mmnkd[{extra}]"'
+        )
 
 
 def construct(kind: Callable, place: str, arguments: Mapping) -> Any:

@@ -30,9 +30,6 @@ def tap_names(taps: TapNames) -> tuple[str, ...]:
         taps: One name, several, or None. A name is ``'logits'``, or that of a
             sub-module or parameter, as in ``named_modules()`` and
             ``named_parameters()``.
-
-    Raises:
-        TypeError: They aren't names.
     """
     names: tuple = (taps,)
     if taps is None or isinstance(taps, (list, tuple)):
@@ -83,10 +80,6 @@ def recorded(
     Yields:
         A dict that maps each tap to its output, filled by the forward, or to
         the parameter.
-
-    Raises:
-        TapError: The forward reached one of them never or twice, inside a
-            checkpointed block, or overwrote its output in place.
     """
     outputs: dict[str, Any] = {}
     versions: dict[str, list[list[int]]] = {}  # of each output, by tap

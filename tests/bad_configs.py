@@ -16,6 +16,9 @@ import mistakes_in_data
 import mistakes_in_losses
 import mistakes_in_models
 import mistakes_in_runs
+import mistakes_in_taps
+import mistakes_in_teacher_files
+import mistakes_in_teachers
 import tiny
 import torch
 from mmengine.logging import MMLogger
@@ -23,8 +26,11 @@ from mmengine.logging import MMLogger
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / 'docs/faults.md'
 PARTS = {
-    'Model and teacher': mistakes_in_models.MISTAKES,
-    'Distillation losses': mistakes_in_losses.MISTAKES,
+    'Model and teacher': mistakes_in_models.MISTAKES
+    + mistakes_in_teacher_files.MISTAKES
+    + mistakes_in_teachers.MISTAKES,
+    'Distillation losses': mistakes_in_losses.MISTAKES
+    + mistakes_in_taps.MISTAKES,
     'Data': mistakes_in_data.MISTAKES,
     'Optimizer, schedule, hooks, keys': mistakes_in_runs.MISTAKES,
 }

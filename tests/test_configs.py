@@ -9,7 +9,12 @@ from command import ROOT
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
-from mmpretrain.models import DeiT3, VisionTransformer
+from mmpretrain.models import (
+    DeiT3,
+    ResNet,
+    SwinTransformer,
+    VisionTransformer,
+)
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 
@@ -79,7 +84,14 @@ def real_batch(config, n):
 
 @pytest.fixture
 def shallow(monkeypatch):
-    """Give the widest transformers three layers: a step in less time."""
+    """Build less depth: stages of one block, and three of wide layers."""
+    stages = {k: (v[0], (1,) * 4) for k, v in ResNet.arch_settings.items()}
+    monkeypatch.setattr(ResNet, 'arch_settings', stages)
+    swins = {
+        name: {**arch, 'depths': [2, 2, 2, 2]}
+        for name, arch in SwinTransformer.arch_zoo.items()
+    }
+    monkeypatch.setattr(SwinTransformer, 'arch_zoo', swins)
     for kind in (DeiT3, VisionTransformer):
         zoo = {
             name: {**arch, 'num_layers': 3}

@@ -26,9 +26,6 @@ def fingerprint(dataset: Any) -> dict[str, str]:
 
     A name is a file's with its folder, so that data may move; of a data set
     in memory, the pixels.
-
-    Args:
-        dataset: A data set of mmengine.
     """
     classes = getattr(dataset, 'metainfo', {}).get('classes')
     names = hashlib.sha256()
@@ -49,11 +46,7 @@ def fingerprint(dataset: Any) -> dict[str, str]:
 
 
 def pipeline_hash(dataset: Any) -> str:
-    """Return a hash of the transforms' settings.
-
-    Args:
-        dataset: A data set's config, or a data set.
-    """
+    """Hash the transforms' settings in a data set's config, or of it."""
     if isinstance(dataset, Mapping):
         return digest(list(_pipelines(dataset)))
     return digest(_text(getattr(dataset, 'pipeline', None)))

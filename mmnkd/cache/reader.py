@@ -16,10 +16,10 @@ from mmengine.dist import get_dist_info, get_world_size
 from mmengine.logging import MessageHub, print_log
 from torch import Tensor, nn
 
-from .checks import check_only_logits, check_unmixed, differences, targets
-from .store import Store, library_versions
+from ..functional.tensors import target_of
+from .store import Store, differences, library_versions
 
-__all__ = ['CachedTeacher']
+__all__ = ['CachedTeacher', 'check_only_logits', 'check_unmixed']
 
 
 class CachedTeacher:
@@ -29,15 +29,9 @@ class CachedTeacher:
         cache: Folder that ``mmnkd cache`` wrote.
         weights: Hash of the teacher's weights, which must be the store's; None
             for any.
-
-    Attributes:
-        network: None: there is no network.
-
-    Raises:
-        TypeError: `cache` is no path.
     """
 
-    network: None = None
+    network: None = None  # of a live teacher, its network
 
     def __init__(
         self,
@@ -75,17 +69,7 @@ class CachedTeacher:
         student_preprocessor: nn.Module,
         taps: Collection[str] = ('logits',),
     ) -> None:
-        """Check the store, every block of it, before training.
-
-        Args:
-            student_preprocessor: What the student's images go through.
-            taps: What will be asked for.
-
-        Raises:
-            FileNotFoundError: There is no store.
-            ValueError: It isn't whole, is another teacher's, or holds no such
-                outputs; or images are mixed in a batch.
-        """
+        """Check the store, every block of it, before training."""
         check_only_logits(taps)
         check_unmixed(student_preprocessor)
         if self.is_built:
@@ -99,7 +83,15 @@ class CachedTeacher:
                 '`mmnkd cache` for this teacher, with another --out.'
             )
         _check_whole(store)
-        _compare_versions(store)
+        unlike = differences(store.versions, library_versions())
+        if unlike:
+            print_log(
+                'Libraries are other than when the teacher was stored: '
+                f'{unlike}. Views are the same only if these draw and resize '
+                'images alike.',
+                'current',
+                logging.WARNING,
+            )
         self._store = store
         # As many as an epoch has, so that a pass that is over is closed.
         self._read = lru_cache(store.blocks_an_epoch)(store.read)
@@ -136,11 +128,6 @@ class CachedTeacher:
 
         Returns:
             (N, C) float32 logits by tap.
-
-        Raises:
-            RuntimeError: :meth:`build` was not called.
-            ValueError: The samples don't replay, or the store holds views of
-                something else, or no such epoch.
         """
         store = self._store
         if store is None:
@@ -154,14 +141,7 @@ class CachedTeacher:
         if samples[0].replay != self._replay:
             _check_views(store, samples[0].replay, len(samples))
             self._replay = samples[0].replay
-        target = None if store.topk is None else targets(samples)
-        rows = self._look_up(store, [sample.view for sample in samples])
-        return {'logits': store.rows.unpack(rows, target, images.device)}
-
-    def _look_up(
-        self, store: Store, views: Sequence[tuple[int, int]]
-    ) -> Tensor:
-        """Return (N, length) rows."""
+        views = [sample.view for sample in samples]
         epoch, index = (max(numbers) for numbers in zip(*views))
         if epoch >= store.epochs or index >= store.count:
             raise ValueError(
@@ -175,7 +155,35 @@ class CachedTeacher:
             self._read(epoch * blocks + index // size)[index % size]
             for epoch, index in views
         ]
-        return torch.from_numpy(np.concatenate(rows).reshape(len(rows), -1))
+        target = None if store.topk is None else target_of(samples)
+        packed = torch.from_numpy(np.concatenate(rows).reshape(len(rows), -1))
+        return {'logits': store.rows.unpack(packed, target, images.device)}
+
+
+def check_only_logits(taps: Collection[str]) -> None:
+    """Expect losses on logits."""
+    others = sorted(t for t in taps if t.split('.')[-1] != 'logits')
+    if others:
+        raise ValueError(
+            'Expected losses that read the logits alone of a stored teacher, '
+            f'but some of `distill_losses` read {others}. Features and heads '
+            'are not stored: leave these losses out, or take the live '
+            'teacher, teacher=dict(model=..., checkpoint=...).'
+        )
+
+
+def check_unmixed(preprocessor: nn.Module) -> None:
+    """Expect images that don't depend on the batch: no MixUp or CutMix."""
+    mixing = getattr(preprocessor, 'batch_augments', None)
+    if mixing is not None:
+        names = [type(a).__name__ for a in getattr(mixing, 'augments', ())]
+        raise ValueError(
+            f'Expected views that depend on (epoch, index) alone, but '
+            f'{" and ".join(names) or "batch_augments"} mix the images of a '
+            'batch after the data set. Leave out `augments` of '
+            '`model.train_cfg` (or `batch_augments` of `data_preprocessor`), '
+            'or take the live teacher.'
+        )
 
 
 def _check_whole(store: Store) -> None:
@@ -189,17 +197,6 @@ def _check_whole(store: Store) -> None:
     rank, ranks = get_dist_info()
     for block in store.blocks[rank::ranks]:
         store.check(block)
-
-
-def _compare_versions(store: Store) -> None:
-    unlike = differences(store.versions, library_versions())
-    if unlike:
-        print_log(
-            f'Libraries are other than when the teacher was stored: {unlike}. '
-            'Views are the same only if these draw and resize images alike.',
-            'current',
-            logging.WARNING,
-        )
 
 
 def _check_views(store: Store, replay: str, batch_size: int) -> None:

@@ -7,10 +7,12 @@ batches and the student, and after a resume.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import random
 import struct
+import types
 from collections.abc import Iterator, Mapping, Sized
 from typing import Any, Optional, Union
 
@@ -26,11 +28,25 @@ from torch.utils.data import Dataset, Sampler
 
 from ..functional.checks import check_count
 from .fingerprint import fingerprint, pipeline_hash
-from .generators import seedable_transforms
 
 __all__ = ['ReplayedDataset', 'ReplayedSampler']
 
 _numpy: Any = np.random  # whose types lack get_ and set_bit_generator
+_GENERATORS = (
+    random.Random,
+    np.random.Generator,
+    np.random.RandomState,
+    torch.Generator,
+)
+_NOT_OWN = (  # belongs to others, or can be large
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    np.ndarray,
+    torch.Tensor,
+)
 
 
 @ROOT_DATASETS.register_module()
@@ -51,10 +67,6 @@ class ReplayedDataset(Dataset):
     Attributes:
         replay: What the views are drawn from, as JSON, which every sample
             carries beside its view.
-
-    Raises:
-        TypeError, ValueError: A transform has a generator that can't be
-            seeded, or an argument has a value that it can't have.
     """
 
     def __init__(
@@ -77,7 +89,7 @@ class ReplayedDataset(Dataset):
         self.epochs = epochs
         self.replay = ''
         self._own_numpy = np.random.PCG64()
-        self._seedable = seedable_transforms(dataset)
+        self._seedable = _seedable_transforms(dataset)
 
     @property
     def metainfo(self) -> dict:
@@ -108,14 +120,7 @@ class ReplayedDataset(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, view: tuple[int, int]) -> dict:
-        """Draw a view.
-
-        Args:
-            view: (epoch, index), as :class:`ReplayedSampler` yields them.
-
-        Raises:
-            TypeError: Another sampler's, or the samples can't carry it.
-        """
+        """Draw the view (epoch, index), as :class:`ReplayedSampler` yields."""
         if not isinstance(view, tuple):
             raise TypeError(
                 f'Expected the (epoch, index) of a view, but got {view!r}. '
@@ -177,10 +182,6 @@ class ReplayedSampler(Sampler):
         sampler: The sampler or its config.
         dataset: A :class:`ReplayedDataset`.
         seed: Of the order, for the sampler.
-
-    Raises:
-        TypeError: `dataset` doesn't replay.
-        ValueError: The sampler's views can't be replayed.
     """
 
     def __init__(
@@ -250,3 +251,38 @@ class ReplayedSampler(Sampler):
                 'does it. Leave `sampler_seed` in `default_hooks`.'
             )
         return epoch
+
+
+def _seedable_transforms(dataset: Any) -> list[Any]:
+    """Find what is to be seeded beside the global generators.
+
+    It has a ``set_random_seed(seed)``, as Albumentations' Compose.
+    """
+    found = []
+    seen: set[int] = set()
+    left = [(type(t).__name__, t) for t in _transforms(dataset)]
+    while left:
+        name, value = left.pop()
+        if id(value) in seen or isinstance(value, _NOT_OWN):
+            continue
+        seen.add(id(value))
+        if hasattr(value, 'set_random_seed'):
+            found.append(value)
+        elif isinstance(value, _GENERATORS):
+            raise ValueError(
+                'Expected transforms that draw from the global generators, or '
+                f'have `set_random_seed`, but {name} has a '
+                f'{type(value).__name__} of its own. Leave it out, or take a '
+                'version that can be seeded (Albumentations 1.4.21 or newer).'
+            )
+        else:
+            left += [(name, part) for part in gc.get_referents(value)]
+    return found
+
+
+def _transforms(dataset: Any) -> Iterator[Any]:
+    yield from getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    inner = [getattr(dataset, 'dataset', None)]
+    for part in [*inner, *getattr(dataset, 'datasets', ())]:
+        if part is not None:
+            yield from _transforms(part)

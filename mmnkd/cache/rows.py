@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..functional.tensors import target_index
+
 __all__ = ['Rows']
 
 _LARGEST = torch.finfo(torch.float16).max
@@ -26,10 +28,6 @@ class Rows:
     Args:
         classes: C.
         topk: K, None for dense rows.
-
-    Attributes:
-        dtype, length, bytes: What a row is made of.
-        block_size: How many rows a block should have: 8192, or 8 MB.
     """
 
     def __init__(self, classes: int, topk: Optional[int]) -> None:
@@ -42,17 +40,14 @@ class Rows:
             self.dtype = torch.uint8
             self.length = self._split - (-topk * self._bits // 8)
         self.bytes = self.length * self.dtype.itemsize
+        # About 8 MB.
         self.block_size = max(256, min(8192, 2**23 // self.bytes))
 
     def pack(self, logits: Tensor, target: Optional[Tensor]) -> Tensor:
-        """Return (N, length) rows, on the CPU.
-
-        Args:
-            logits: (N, C) logits of the teacher.
-            target: (N,) classes, which top-K rows need.
+        """Return (N, length) rows, on the CPU, of (N, C) logits.
 
         Raises:
-            ValueError: Logits that float16 has not, or no target.
+            ValueError: Logits that float16 has not, or no target for top-K.
         """
         if logits.shape[1] != self.classes:
             raise ValueError(
@@ -69,7 +64,7 @@ class Rows:
             )
         if self.topk is None:
             return logits.half().cpu()
-        target = _column(target)
+        target = _column(target, len(logits))
         logits = logits.float()
         values, classes = logits.topk(self.topk)
         kept = torch.cat([classes, target], dim=1)
@@ -83,18 +78,13 @@ class Rows:
     def unpack(
         self, rows: Tensor, target: Optional[Tensor], device: torch.device
     ) -> Tensor:
-        """Return (N, C) float32 logits.
+        """Return (N, C) float32 logits of (N, length) rows.
 
         The remaining mass is spread evenly over the other classes.
-
-        Args:
-            rows: (N, length), on the CPU.
-            target: (N,) classes, for top-K rows.
-            device: Where to.
         """
         if self.topk is None:
             return rows.to(device).float()
-        target = _column(target).to(device)
+        target = _column(target, len(rows)).to(device)
         # Not `.contiguous()`, which leaves one row with its old stride.
         numbers = rows[:, : self._split].clone(
             memory_format=torch.contiguous_format
@@ -122,10 +112,10 @@ class Rows:
         )
 
 
-def _column(target: Optional[Tensor]) -> Tensor:
-    if target is None:
+def _column(target: Optional[Tensor], count: int) -> Tensor:
+    if target is None or len(target) != count:  # none, or several labels
         raise ValueError(
             'Expected samples with a label, whose logit top-K rows hold, but '
             'got none. Store all classes (without --topk).'
         )
-    return target[:, None]
+    return target_index(target)

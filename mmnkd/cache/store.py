@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Optional
@@ -19,59 +20,43 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..download import sha256_of
 from .rows import Rows
 
-__all__ = ['Store', 'library_versions']
+__all__ = ['Store', 'differences', 'library_versions']
 
 FORMAT = 1
 MANIFEST = 'manifest.json'
 _MANIFEST_LIMIT = 64 * 2**20  # bytes
 _HEADER_LIMIT = 64 * 2**10
-_CLASSES_LIMIT = 2**24
-_COUNT_LIMIT = 2**40
 
 
 @dataclass
 class Store:
     """Say what a folder holds, and read and write its blocks.
 
-    Attributes:
-        folder: Where it is.
-        teacher: Hashes of its config and weights.
-        views: What the views were drawn from, see :class:`ReplayedDataset`.
-        classes: Count of logits.
-        topk: K, None if all classes are stored.
-        epochs: Count of epochs.
-        block_size: Samples in a block, fewer in an epoch's last.
-        versions: Of the libraries that drew the views.
-        checksums: SHA-256 of the blocks by file.
-        rows: How a view is stored.
-        count: Samples in an epoch.
-        blocks_an_epoch: Blocks that hold an epoch.
-
     Raises:
         TypeError, ValueError: A count that can't be.
     """
 
     folder: Path
-    teacher: dict[str, str]
-    views: dict[str, str]
+    teacher: dict[str, str]  # hashes of its config and weights
+    views: dict[str, str]  # what they are drawn from, see ReplayedDataset
     classes: int
-    topk: Optional[int]
+    topk: Optional[int]  # None: all classes
     epochs: int
-    block_size: int
-    versions: dict[str, str]
-    checksums: dict[str, str] = field(default_factory=dict)
+    block_size: int  # samples; an epoch's last block has fewer
+    versions: dict[str, str]  # of the libraries that drew the views
+    checksums: dict[str, str] = field(default_factory=dict)  # by block's file
 
     def __post_init__(self) -> None:
         self.count = int(self.views['count'])
-        for name, number, limit in (
-            ('classes', self.classes, _CLASSES_LIMIT),
-            ('topk', 1 if self.topk is None else self.topk, self.classes),
-            ('epochs', self.epochs, _COUNT_LIMIT),
-            ('count', self.count, _COUNT_LIMIT),
-            ('block_size', self.block_size, _COUNT_LIMIT),
-        ):
+        counts = dict.fromkeys(('epochs', 'count', 'block_size'), 2**40)
+        limits = {'classes': 2**24, **counts}
+        if self.topk is not None:
+            limits['topk'] = self.classes
+        for name, limit in limits.items():
+            number = getattr(self, name)
             if type(number) is not int or not 1 <= number <= limit:
                 raise ValueError(f'{name} is {number!r}')
         for texts in (self.teacher, self.views, self.versions, self.checksums):
@@ -82,12 +67,7 @@ class Store:
 
     @classmethod
     def load(cls, folder: Path) -> Store:
-        """Read a manifest, which may be of a stranger.
-
-        Raises:
-            FileNotFoundError: There is no store.
-            ValueError: It is no manifest, or of another version.
-        """
+        """Read a manifest, which may be of a stranger."""
         path = folder / MANIFEST
         if not path.is_file():
             raise FileNotFoundError(
@@ -102,10 +82,8 @@ class Store:
             if content.pop('format') != FORMAT:
                 raise ValueError(f'not of format {FORMAT}')
             return cls(folder, **content)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+        except Exception as error:  # whatever a stranger's file provokes
             raise _broken(path, repr(error)) from error
-        except RecursionError as error:
-            raise _broken(path, 'too deep') from error
 
     def save(self) -> None:
         """Write the manifest."""
@@ -126,11 +104,12 @@ class Store:
     @property
     def identity(self) -> dict[str, Any]:
         """Return what can't change while a store is written."""
-        numbers = ('classes', 'topk', 'block_size')
         return {
             **{f'teacher {name}': v for name, v in self.teacher.items()},
             **{f'views {name}': v for name, v in self.views.items()},
-            **{name: getattr(self, name) for name in numbers},
+            'classes': self.classes,
+            'topk': self.topk,
+            'block_size': self.block_size,
         }
 
     def views_of(self, block: int) -> tuple[int, range]:
@@ -148,28 +127,18 @@ class Store:
         return {_name(block): hashlib.sha256(content).hexdigest()}
 
     def check(self, block: int) -> dict[str, str]:
-        """Expect the block that was written; return as :meth:`write`.
-
-        Raises:
-            ValueError: It is another.
-        """
+        """Expect the block that was written; return as :meth:`write`."""
         path = self._expect_file(block)
-        total = hashlib.sha256()
-        with path.open('rb') as file:
-            for part in iter(lambda: file.read(2**20), b''):
-                total.update(part)
-        if total.hexdigest() != self.checksums.get(path.name):
+        checksum = sha256_of(path)
+        if checksum != self.checksums.get(path.name):
             raise _broken(path, 'its checksum is wrong')
-        return {path.name: total.hexdigest()}
+        return {path.name: checksum}
 
     def read(self, block: int) -> np.ndarray:
         """Map a block's (samples, length) rows into memory.
 
         Safetensors refuses headers of over 100 MB, and offsets that don't fit
         the file. All else that could be hostile is refused here.
-
-        Raises:
-            ValueError: What is wrong with the file.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -198,6 +167,15 @@ class Store:
         if not 0 <= actual - size <= _HEADER_LIMIT:
             raise _broken(path, f'it has {actual} bytes for {size} of rows')
         return path
+
+
+def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Return which values differ, as text; '' where none does."""
+    return '; '.join(
+        f'{name} {found.get(name)} instead of {expected.get(name)}'
+        for name in {**expected, **found}
+        if found.get(name) != expected.get(name)
+    )
 
 
 def library_versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 from mmengine.dist import (
     all_gather_object,
@@ -14,8 +15,7 @@ from mmengine.dist import (
 )
 from torch import Tensor
 
-from .checks import differences
-from .store import MANIFEST, Store
+from .store import MANIFEST, Store, differences
 
 __all__ = ['batches_of', 'own', 'write_blocks', 'writing']
 
@@ -24,12 +24,7 @@ __all__ = ['batches_of', 'own', 'write_blocks', 'writing']
 def writing(store: Store) -> Iterator[Store]:
     """Lock a store's folder, and yield the store with the blocks there.
 
-    Args:
-        store: What the folder is to hold. It may have more epochs.
-
-    Raises:
-        ValueError: The folder holds something else.
-        OSError: It can't be written, or another process writes it.
+    The folder may have fewer epochs, and is refused with anything else.
     """
     # A dead process holds no lock.
     lock = FileLock(store.folder / '.lock', timeout=0)
@@ -78,9 +73,6 @@ def write_blocks(
         store: What :func:`writing` yielded.
         batches: Of the views in this rank's own blocks, in order.
         answer: Returns a batch's rows.
-
-    Raises:
-        OSError, ValueError: A rank could not write, or got no valid rows.
     """
     stream = map(answer, batches)
     rank, ranks = get_dist_info()
@@ -106,15 +98,10 @@ def write_blocks(
 
 def _take(stream: Iterator[Tensor], count: int) -> Tensor:
     """Return the next rows of a stream of batches."""
-    part = next(stream)
-    rows = part.new_empty((count, part.shape[1]))  # a block is held once
-    rows[: len(part)] = part
-    filled = len(part)
-    while filled < count:
-        part = next(stream)
-        rows[filled : filled + len(part)] = part
-        filled += len(part)
-    return rows
+    parts: list[Tensor] = []
+    while sum(map(len, parts)) < count:
+        parts.append(next(stream))
+    return torch.cat(parts)
 
 
 def _open(store: Store, lock: Any) -> None:

@@ -8,9 +8,8 @@ reads what it asked for; the loss dict goes to mmengine.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
 from typing import Any, Optional, Union
 
 import torch
@@ -20,10 +19,11 @@ from torch import Tensor, nn
 
 from ..diagnosis.first_step import FirstStep
 from ..functional.checks import check_not_negative
+from ..functional.tensors import target_of
 from ..losses.schedule import Schedule, WeightSchedule
 from ..registry import nearest_argument
 from ..taps import as_logits, check_taps, recorded
-from ..teacher import TeacherEnsemble, make_teacher
+from ..teacher import make_teacher
 from .dry_run import blank_image, dry_run, explained
 from .logits import check_head, check_same_classes, check_second_head
 from .losses import LossDict, merge, weighted
@@ -85,7 +85,7 @@ class DistillationMixin(BaseModel):
         self.student_loss_schedule = WeightSchedule.of(student_loss_schedule)
         self.logits_tap = logits_tap or self.logits_tap
         self.distill_losses = LossDict(distill_losses or {})
-        self.teacher = None if teacher is None else _teacher(teacher)
+        self.teacher = None if teacher is None else make_teacher(teacher)
         self.first_step = FirstStep(ignore_findings)
         self._student_modules = self._find_taps()
         self._measure()
@@ -239,21 +239,3 @@ class DistillationMixin(BaseModel):
             yield
         finally:
             self.register_module('distill_losses', losses)
-
-
-def _teacher(arguments: Any) -> Any:
-    if isinstance(arguments, Mapping):
-        return make_teacher('teacher', arguments)
-    return TeacherEnsemble(arguments)
-
-
-def target_of(data_samples: list) -> Optional[Tensor]:
-    """Return (N,) labels or (N, C) scores, as mmpretrain's heads read them.
-
-    None where a sample has neither (several tasks): losses on features need
-    no target, and those on logits say what they expected.
-    """
-    for name, join in (('gt_score', torch.stack), ('gt_label', torch.cat)):
-        if name in data_samples[0]:
-            return join(list(map(attrgetter(name), data_samples)))
-    return None

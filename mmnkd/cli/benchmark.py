@@ -12,9 +12,7 @@ import gc
 import logging
 import platform
 import random
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -24,8 +22,7 @@ from typing import Any, Callable
 
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config, ConfigDict
-from mmengine.hub import get_config
+from mmengine.config import ConfigDict
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
@@ -36,16 +33,19 @@ from torch import Tensor, nn
 from .. import __version__, functional
 from ..functional.closed_form import _plain_forms
 from ..teacher import FrozenTeacher
+from ..teacher.source import read_source
 
 __all__ = ['alternate', 'main', 'released_nkd_loss', 'table']
 
 SHORT_NAMES = {
-    'resnet18': 'mmpretrain::resnet/resnet18_8xb32_in1k.py',
-    'resnet34': 'mmpretrain::resnet/resnet34_8xb32_in1k.py',
-    'resnet50': 'mmpretrain::resnet/resnet50_8xb32_in1k.py',
-    'mobilenetv2': 'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
-    'swin-tiny': 'mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py',
+    'resnet18': 'resnet18_8xb32_in1k',
+    'resnet34': 'resnet34_8xb32_in1k',
+    'resnet50': 'resnet50_8xb32_in1k',
+    'mobilenetv2': 'mobilenet-v2_8xb32_in1k',
+    'swin-tiny': 'swin-tiny_16xb64_in1k',
 }
+
+BFLOAT16: dict[str, Any] = {'dtype': 'bfloat16'}
 
 Functions = dict[str, Callable[[], Any]]
 Seconds = dict[str, list[float]]  # of each round, by what was timed
@@ -53,16 +53,8 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure, and print tables in Markdown.
-
-    Args:
-        arguments: What follows ``mmnkd benchmark``.
-
-    Raises:
-        ImportError: timm is wanted, and missing.
-        OSError, ValueError: A model isn't what it should be.
-    """
-    args = _arguments(arguments)
+    """Measure, and print tables in Markdown."""
+    args = _parse(arguments)
     torch.set_num_threads(args.threads)
     # mmengine would tell of each network that is built.
     MMLogger.get_current_instance().setLevel(logging.WARNING)
@@ -72,12 +64,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def alternate(functions: Functions, args: argparse.Namespace) -> Seconds:
-    """Time functions by turns.
-
-    Args:
-        functions: What to call, by name.
-        args: With ``rounds``, ``warmup``, ``device`` and ``clock``.
-    """
+    """Time functions by turns, as often as `args` says."""
     wait = torch.cuda.synchronize if args.device == 'cuda' else bool
     seconds: Seconds = {name: [] for name in functions}
     for number in range(-args.warmup, args.rounds):
@@ -100,10 +87,7 @@ def alternate(functions: Functions, args: argparse.Namespace) -> Seconds:
 def table(title: str, seconds: Seconds, baselines: Sequence[str]) -> str:
     """Return medians in Markdown, with the 10th and the 90th percentile.
 
-    Args:
-        title: What was measured.
-        seconds: Those of each round, by name.
-        baselines: Names that the others are divided by, round by round.
+    All are divided by each of the baselines, round by round, too.
     """
     head = [title, 'ms', *(f'÷ {name}' for name in baselines)]
     rows = [head, ['---', *['---:'] * (len(head) - 1)]]
@@ -120,9 +104,6 @@ def _spread(values: Sequence[float]) -> str:
     low, middle, high = ordered[tenth], median(values), ordered[~tenth]
     digits = 0 if middle >= 100 else 1 if middle >= 10 else 2
     return f'{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})'
-
-
-# The losses.
 
 
 def released_nkd_loss(
@@ -148,12 +129,12 @@ def _losses() -> dict[str, Loss]:
         'KD': lambda s, t, y: functional.kd_loss(s, t),
         'DKD': functional.dkd_loss,
     }
-    losses: dict[str, Loss] = {
-        'cross-entropy': lambda s, t, y: F.cross_entropy(s, y)
+    return {
+        'cross-entropy': lambda s, t, y: F.cross_entropy(s, y),
+        **ours,
+        **{f'{k}, plain': _plain_forms()(loss) for k, loss in ours.items()},
+        'NKD, as released': released_nkd_loss,
     }
-    for name, loss in ours.items():
-        losses |= {name: loss, f'{name}, plain': _plain_forms()(loss)}
-    return {**losses, 'NKD, as released': released_nkd_loss}
 
 
 def _measure_losses(args: argparse.Namespace) -> Iterator[str]:
@@ -176,34 +157,27 @@ def _measure_losses(args: argparse.Namespace) -> Iterator[str]:
         yield table(title, seconds, ['cross-entropy', 'NKD'])
 
 
-# The teacher.
-
-
 def _measure_teacher(args: argparse.Namespace) -> Iterator[str]:
     """Time the ways to run a teacher."""
-    ways: dict[str, dict] = {
+    ways = {
         'plain': {'accelerate': False},
         'accelerated (default)': {},
-        'bfloat16': {'dtype': 'bfloat16'},
+        'bfloat16': BFLOAT16,
     }
     if args.compile:
         ways['compiled'] = {'compile': True}
-        ways['compiled, bfloat16'] = {'compile': True, 'dtype': 'bfloat16'}
+        ways['compiled, bfloat16'] = {'compile': True, **BFLOAT16}
     images = _images(args)
     for name in args.models:
         model = _model(name)
-        network = _network(model, args.device)
+        preprocessor = _network(model, args.device).data_preprocessor
         functions: Functions = {}
-        with _saved(network) as checkpoint:
-            for way, options in ways.items():
-                teacher = FrozenTeacher(model, checkpoint, **options)
-                teacher.build(network.data_preprocessor, ['logits'])
-                functions[way] = partial(teacher, images, ['logits'])
-        title = f'{name}, {args.batch} images of {args.image_size} px'
+        for way, options in ways.items():
+            teacher = FrozenTeacher(model, None, **options)
+            teacher.build(preprocessor, ['logits'])
+            functions[way] = partial(teacher, images, ['logits'])
+        title = f'{name}, {_size(args)}'
         yield table(title, alternate(functions, args), ['plain'])
-
-
-# The training step.
 
 
 def _measure_step(args: argparse.Namespace) -> Iterator[str]:
@@ -218,38 +192,38 @@ def _measure_step(args: argparse.Namespace) -> Iterator[str]:
     plain, network = (_network(m, args.device) for m in (student, teacher))
     samples = [DataSample().set_gt_label(0) for _ in images]
     functions: Functions = {
-        'student': _step(plain, _loss, plain, images, samples),
+        'student': _step(plain, partial(_loss, plain, images, samples)),
         'teacher': torch.no_grad()(partial(network, images)),
     }
-    ways: dict[str, dict] = {
+    ways = {
         'distilled, plain teacher': {'accelerate': False},
         'distilled (default)': {},
-        'distilled, bfloat16 teacher': {'dtype': 'bfloat16'},
+        'distilled, bfloat16 teacher': BFLOAT16,
     }
-    with _saved(network) as checkpoint:
-        for way, options in ways.items():
-            source = {'model': teacher, 'checkpoint': checkpoint, **options}
-            keys = {'type': 'DistilledClassifier', 'teacher': source}
-            losses = {'nkd': {'type': 'NKDLoss'}}
-            model = {**student, **keys, 'distill_losses': losses}
-            distilled = _network(model, args.device)
-            given = distilled, images, samples
-            functions[way] = _step(distilled, _loss, *given)
+    for way, options in ways.items():
+        model = {
+            **student,
+            'type': 'DistilledClassifier',
+            'teacher': {'model': teacher, 'checkpoint': None, **options},
+            'distill_losses': {'nkd': {'type': 'NKDLoss'}},
+        }
+        distilled = _network(model, args.device)
+        loss = partial(_loss, distilled, images, samples)
+        functions[way] = _step(distilled, loss)
     if args.timm:
         functions["timm's task"] = _timm_step(plain, network, images)
     seconds = alternate(functions, args)
     both = 'student + teacher'
     pairs = zip(seconds['student'], seconds['teacher'])
     seconds = {both: [sum(pair) for pair in pairs], **seconds}
-    what = f'{args.batch} images of {args.image_size} px'
-    title = f'{args.student} from {args.teacher}, {what}'
+    title = f'{args.student} from {args.teacher}, {_size(args)}'
     yield table(title, seconds, [both, 'student'])
 
 
-def _step(model: nn.Module, loss: Callable, *inputs: Any) -> Callable:
+def _step(model: nn.Module, loss: Callable[[], Tensor]) -> Callable:
     def step() -> None:
         model.zero_grad()
-        loss(*inputs).backward()
+        loss().backward()
 
     model.train()
     return step
@@ -275,16 +249,9 @@ def _timm_step(
     return _step(task.to(images.device), lambda: task(images, labels)['loss'])
 
 
-# Networks, with random weights.
-
-
 def _model(name: str) -> ConfigDict:
     """Return the model dict of a config."""
-    name = SHORT_NAMES.get(name, name)
-    config = get_config(name) if '::' in name else Config.fromfile(name)
-    config.model.setdefault('_scope_', 'mmpretrain')
-    config.model.setdefault('data_preprocessor', config.data_preprocessor)
-    return config.model
+    return read_source(SHORT_NAMES.get(name, name)).config
 
 
 def _network(model: dict, device: str) -> BaseModel:
@@ -296,23 +263,18 @@ def _network(model: dict, device: str) -> BaseModel:
     return network.eval().to(device)
 
 
-@contextlib.contextmanager
-def _saved(network: nn.Module) -> Iterator[str]:
-    """Write weights to a file, for teachers that are built meanwhile."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'weights.pth'
-        torch.save(network.state_dict(), path)
-        yield str(path)
-
-
 def _images(args: argparse.Namespace) -> Tensor:
     torch.manual_seed(0)
     size = args.image_size
     return torch.randn(args.batch, 3, size, size).to(args.device)
 
 
+def _size(args: argparse.Namespace) -> str:
+    return f'{args.batch} images of {args.image_size} px'
+
+
 def _where(args: argparse.Namespace) -> str:
-    """Name the hardware, the versions and the commit."""
+    """Name the hardware and the versions."""
     device = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):  # no Linux
         lines = Path('/proc/cpuinfo').read_text().splitlines()
@@ -320,67 +282,46 @@ def _where(args: argparse.Namespace) -> str:
         device = name.split(':', 1)[1].strip()
     if args.device == 'cuda':
         device = torch.cuda.get_device_name()
-    versions = f'torch {torch.__version__}, mmnkd {__version__}'
-    with contextlib.suppress(OSError):  # no git
-        git = ['git', '-C', str(Path(__file__).parent), 'describe']
-        git += ['--always', '--dirty']
-        found = subprocess.run(git, capture_output=True, text=True)
-        versions = f'{versions} {found.stdout.strip()}'.rstrip()
     return (
         f'Medians of {args.rounds} rounds, with the 10th to the 90th '
-        f'percentile. {device}, {args.threads} thread(s), {versions}.'
+        f'percentile. {device}, {args.threads} thread(s), torch '
+        f'{torch.__version__}, mmnkd {__version__}.'
     )
 
 
-# The command line.
-
-
-def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='mmnkd benchmark',
         description='Measure speed in one process and by turns.',
     )
-    common = argparse.ArgumentParser(add_help=False)
-    common.set_defaults(clock=time.perf_counter)
-    common.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
-    images = argparse.ArgumentParser(add_help=False)
-    for group, name, default in (
-        (common, '--rounds', 20),
-        (common, '--warmup', 3),
-        (common, '--threads', 1),
-        (images, '--batch', 8),
-        (images, '--image-size', 224),
-    ):
-        text = f'default: {default}'
-        group.add_argument(name, type=_number, default=default, help=text)
-    models = f'a config, or one of {", ".join(SHORT_NAMES)}'
-
     commands = parser.add_subparsers(metavar='WHAT', required=True)
-    losses = commands.add_parser(
-        'losses', help='losses, with their backward', parents=[common]
-    )
-    losses.set_defaults(measure=_measure_losses)
-    losses.add_argument(
-        '--shapes',
-        nargs='+',
-        type=_shape,
-        default=[(256, 1000), (128, 21841)],
-        help='batch x classes (default: 256x1000 128x21841)',
-    )
-    teacher = commands.add_parser(
-        'teacher', help="a teacher's forward", parents=[common, images]
-    )
-    teacher.set_defaults(measure=_measure_teacher)
-    teachers = list(SHORT_NAMES)[1:]
-    teacher.add_argument('--models', nargs='+', default=teachers, help=models)
-    teacher.add_argument('--compile', action='store_true')
-    step = commands.add_parser(
-        'step', help='a training step', parents=[common, images]
-    )
-    step.set_defaults(measure=_measure_step)
-    step.add_argument('--student', default='resnet18', help=models)
-    step.add_argument('--teacher', default='resnet34', help='the same')
-    step.add_argument('--timm', action='store_true', help="timm's task too")
+
+    def command(name: str, what: str, measure: Callable) -> Callable:
+        added = commands.add_parser(name, help=what)
+        added.set_defaults(measure=measure, clock=time.perf_counter)
+        added.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
+        numbers = {'rounds': 20, 'warmup': 3, 'threads': 1}
+        if name != 'losses':
+            numbers |= {'batch': 8, 'image-size': 224}
+        for key, default in numbers.items():
+            text = f'default: {default}'
+            added.add_argument(
+                f'--{key}', type=_number, default=default, help=text
+            )
+        return added.add_argument
+
+    models = f'a config, a model-zoo name, or of {", ".join(SHORT_NAMES)}'
+    add = command('losses', 'losses, with their backward', _measure_losses)
+    shapes = [(256, 1000), (128, 21841)]
+    text = 'batch x classes (default: 256x1000 128x21841)'
+    add('--shapes', nargs='+', type=_shape, default=shapes, help=text)
+    add = command('teacher', "a teacher's forward", _measure_teacher)
+    add('--models', nargs='+', default=list(SHORT_NAMES)[1:], help=models)
+    add('--compile', action='store_true')
+    add = command('step', 'a training step', _measure_step)
+    add('--student', default='resnet18', help=models)
+    add('--teacher', default='resnet34', help='the same')
+    add('--timm', action='store_true', help="timm's task too")
     args = parser.parse_args(arguments)
     if args.device == 'cuda' and not torch.cuda.is_available():
         parser.error('--device cuda needs a GPU, but torch sees none here')

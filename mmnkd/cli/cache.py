@@ -35,12 +35,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..cache import CachedTeacher, ReplayedDataset, ReplayedSampler
-from ..cache.checks import check_only_logits, check_unmixed, targets
 from ..cache.config import cached_config
+from ..cache.reader import check_only_logits, check_unmixed
 from ..cache.rows import Rows
 from ..cache.store import Store, library_versions
 from ..cache.writer import batches_of, own, write_blocks, writing
 from ..checkpoint import check_file
+from ..functional.tensors import target_of
 
 __all__ = ['logits_and_classes', 'main']
 
@@ -50,10 +51,6 @@ def main(arguments: Sequence[str]) -> None:
 
     Args:
         arguments: What follows ``mmnkd cache``.
-
-    Raises:
-        OSError, ValueError: The config can't be cached, or the folder can't
-            be written.
     """
     args = _parse(arguments)
     _join_ranks(args.launcher)
@@ -102,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
 def logits_and_classes(
     preprocessor: nn.Module, teacher: Any, batch: dict
 ) -> tuple[Tensor, Optional[Tensor]]:
-    """Return a batch's (N, C) logits and (N,) classes.
+    """Return a batch's (N, C) logits and its target.
 
     Args:
         preprocessor: The student's.
@@ -112,7 +109,7 @@ def logits_and_classes(
     with torch.no_grad():
         data = preprocessor(batch, True)
         logits = teacher(data['inputs'])['logits']
-    return logits, targets(data['data_samples'])
+    return logits, target_of(data['data_samples'])
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple, Optional
 
@@ -122,12 +122,6 @@ def analyze(
         device: Where to compute.
         images: How many of the images, evenly spaced; None for all.
         track: Shows the progress.
-
-    Raises:
-        FileNotFoundError: A config, a checkpoint or the data isn't there.
-        ImportError: torchmetrics is missing.
-        ValueError: Classes or images differ, or a checkpoint isn't that of its
-            config.
     """
     names = list(runs)
     reference, name_of_reference, note = _reference(runs, device, images)
@@ -144,7 +138,11 @@ def analyze(
     if is_taught:
         analysis.teacher = judge(log_reference, target)
     student = _taught(runs) or names[-1]
-    for name, number, run in _numbered(runs):
+    for name, number, run in (
+        (name, number, run)
+        for name, some in runs.items()
+        for number, run in enumerate(some)
+    ):
         network = open_student(run, device, images)
         label = f'{name} {number + 1}/{len(runs[name])}'
         log_p, labels = _gather(network, label, track)
@@ -179,14 +177,6 @@ def _reference(
         except (OSError, ValueError) as error:
             note = f'Nothing is compared with the teacher of {taught}: {error}'
     return open_student(runs[first][0], device, images), first, note
-
-
-def _numbered(
-    runs: Mapping[str, Sequence[Run]],
-) -> Iterator[tuple[str, int, Run]]:
-    for name, some in runs.items():
-        for number, run in enumerate(some):
-            yield name, number, run
 
 
 def _gather(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
+from ..registry import require
 from .runs import Run, find_runs
 from .summary import Row, choose_metric, notes, summarize
 
@@ -60,14 +60,9 @@ def compare(
         images: How many of the images, evenly spaced; None for all.
         track: Shows the progress, called as ``rich.progress.track``: with an
             iterable, a description and a length.
-
-    Raises:
-        FileNotFoundError: A folder, log, config, checkpoint or the data isn't
-            there.
-        ImportError: A package of the extra ``report`` is missing.
-        ValueError: A log is broken, or runs have nothing to compare.
     """
-    check_packages()
+    packages = ('jinja2', 'matplotlib', 'scipy', 'torchmetrics')
+    require('report', 'mmnkd compare', *packages)
     runs = find_runs(named)
     metric = choose_metric(runs, metric)
     told = notes(runs, metric)
@@ -88,14 +83,3 @@ def write_page(comparison: Comparison, path: Union[str, os.PathLike]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(render(comparison), encoding='utf8')
-
-
-def check_packages() -> None:
-    """Expect the packages of the extra ``report``."""
-    needed = ('jinja2', 'matplotlib', 'scipy', 'torchmetrics')
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f'mmnkd compare needs {", ".join(missing)}. Run: '
-            'pip install "mmnkd[report]"'
-        )

@@ -73,9 +73,6 @@ def judge(log_p: Tensor, target: Tensor) -> Judgment:
     Args:
         log_p: (N, C) log-probabilities.
         target: (N,) labels.
-
-    Raises:
-        ImportError: torchmetrics is missing.
     """
     from torchmetrics.functional.classification import (
         multiclass_calibration_error,

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from ..checkpoint import load_strictly
 from ..export import read_student
 from ..taps import as_logits
-from ..teacher import TeacherEnsemble, make_teacher
+from ..teacher import make_teacher
 from ..teacher.source import read_source
 from .runs import Run
 
@@ -66,10 +66,6 @@ def open_student(run: Run, device: str, images: Optional[int]) -> Network:
         run: With a config and a checkpoint.
         device: Where to compute.
         images: How many of the images, evenly spaced; None for all.
-
-    Raises:
-        FileNotFoundError: The config, the checkpoint or the data isn't there.
-        ValueError: The checkpoint is not that of the config.
     """
     if run.config_file is None:
         raise FileNotFoundError(
@@ -100,21 +96,15 @@ def find_teacher(run: Run) -> Any:
 
 
 def teach(student: Network, teacher: Any) -> Network:
-    """Let a student's teacher answer, in eval mode, for the same images.
-
-    Raises:
-        FileNotFoundError, ValueError: The teacher's config or checkpoint
-            isn't there, or isn't what it should be.
-    """
+    """Let a student's teacher answer, in eval mode, for the same images."""
     if isinstance(teacher, dict):
         if 'cache' in teacher:
             raise ValueError(
                 'Expected a live teacher, but the config has a stored one, '
                 'which has no answers for the validation images.'
             )
-        built: Any = make_teacher('teacher', {**teacher, 'mode': 'eval'})
-    else:
-        built = TeacherEnsemble(teacher)
+        teacher = {**teacher, 'mode': 'eval'}
+    built = make_teacher(teacher)
     built.build(student.model.data_preprocessor, ['logits'])
     return Network(
         lambda images: built(images, ['logits'])['logits'],

@@ -52,11 +52,7 @@ class Run:
         return terms
 
     def checkpoint(self) -> Path:
-        """Return the file of the last checkpoint.
-
-        Raises:
-            FileNotFoundError: The folder has none.
-        """
+        """Return the file of the last checkpoint."""
         last = self.folder / 'last_checkpoint'
         if last.is_file():  # it holds a path of the machine that trained
             path = self.folder / Path(last.read_text().strip()).name
@@ -81,10 +77,6 @@ def find_runs(named: Sequence[str]) -> dict[str, list[Run]]:
     Args:
         named: ``NAME=WORK_DIR`` each, where WORK_DIR may be a glob pattern. A
             name that comes again gets more runs.
-
-    Raises:
-        ValueError: One has no ``=``, or two have one work_dir.
-        FileNotFoundError: There is no such folder, or it has no logs.
     """
     folders: dict[str, list[Path]] = {}
     for text in named:
@@ -107,10 +99,6 @@ def read_run(folder: Path) -> Run:
     """Read a work_dir of mmengine, with all of its resumed parts.
 
     A later part replaces what an earlier one logged from its first step on.
-
-    Raises:
-        FileNotFoundError: It has no log of a training.
-        ValueError: A log is broken.
     """
     run = Run(folder)
     for log in sorted(folder.glob('*/vis_data/scalars.json')):
@@ -127,7 +115,8 @@ def read_run(folder: Path) -> Run:
     if not run.train:
         raise FileNotFoundError(_no_logs(folder))
     if run.config_file is not None and run.config_file.is_file():
-        run.seed = _seed(run.config_file)
+        config = Config.fromfile(run.config_file, import_custom_modules=False)
+        run.seed = (config.get('randomness') or {}).get('seed')
     else:
         run.config_file = None
     return run
@@ -161,11 +150,6 @@ def _add(curves: dict[str, Curve], line: Mapping) -> None:
     for name, value in line.items():
         if name not in ('step', 'iter') and isinstance(value, (int, float)):
             curves.setdefault(name, {})[int(line['step'])] = float(value)
-
-
-def _seed(config_file: Path) -> Optional[int]:
-    config = Config.fromfile(config_file, import_custom_modules=False)
-    return (config.get('randomness') or {}).get('seed')
 
 
 def _check_distinct(folders: Mapping[str, Sequence[Path]]) -> None:

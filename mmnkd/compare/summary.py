@@ -62,11 +62,7 @@ class Band:
 def choose_metric(
     runs: Mapping[str, Sequence[Run]], metric: Optional[str]
 ) -> str:
-    """Return a validation metric that all runs have, by default top-1.
-
-    Raises:
-        ValueError: They have none in common, or not the one that is wanted.
-    """
+    """Return a validation metric that all runs have, by default top-1."""
     every = [set(run.val) - {'time', 'data_time'} for run in _all(runs)]
     common = sorted(set.intersection(*every))
     if metric is None and common:

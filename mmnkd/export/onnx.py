@@ -9,7 +9,6 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional
 
@@ -19,6 +18,7 @@ from mmpretrain.models.utils import ShiftWindowMSA
 from torch import Tensor, nn
 
 from ..classifier.dry_run import input_channels
+from ..registry import require
 from ..taps import as_logits
 from ..teacher.images import Format
 
@@ -51,14 +51,8 @@ def write_onnx(
         ``differences``: the largest absolute difference of a logit between
         onnxruntime and PyTorch for each of BATCH_SIZES; ``largest_logit``, to
         judge them by; ``image_size``.
-
-    Raises:
-        ImportError: A package of the extra ``onnx`` is missing.
-        ValueError: There is no image size, the names don't fit the classes,
-            the network has an operator that ONNX lacks or takes one batch size
-            only, or the two differ. No file is left.
     """
-    _check_packages()
+    require('onnx', 'An .onnx file', 'onnx', 'onnxruntime', 'onnxscript')
     if image_size is None:
         raise ValueError(
             'Expected the size of the images, but the `test_pipeline` of the '
@@ -98,16 +92,6 @@ class _Logits(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         output = self.network(images)
         return as_logits(output, self.network, '', 'logits_tap')
-
-
-def _check_packages() -> None:
-    needed = ('onnx', 'onnxruntime', 'onnxscript')
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f'An .onnx file needs {", ".join(missing)}. Run: '
-            'pip install "mmnkd[onnx]"'
-        )
 
 
 def _images(network: nn.Module, size: tuple[int, int]) -> Tensor:

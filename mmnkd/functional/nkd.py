@@ -137,13 +137,16 @@ def _plain_terms(
     gamma: float,
 ) -> tuple[Tensor, Tensor]:
     student, teacher = student_and_teacher(logits_student, logits_teacher)
-    log_s = F.log_softmax(student, dim=1).gather(1, index)
-    t = F.softmax(teacher, dim=1).gather(1, index)
-    target_term = (-t * log_s).squeeze(1)
+    t = F.softmax(teacher, dim=1).gather(1, index).squeeze(1)
+    cross_entropy = F.cross_entropy(
+        student, index.squeeze(1), reduction='none'
+    )
+    target_term = t * cross_entropy
 
-    others = drop(finite(student / temperature), index)
-    log_s_hat = F.log_softmax(others, dim=1)
-    t_hat = F.softmax(drop(teacher / temperature, index), dim=1)
+    if temperature != 1:
+        student, teacher = student / temperature, teacher / temperature
+    log_s_hat = F.log_softmax(drop(finite(student), index), dim=1)
+    t_hat = F.softmax(drop(teacher, index), dim=1)
     weight = -gamma * temperature**2
     return target_term, weight * (t_hat * log_s_hat).sum(dim=1)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, Optional
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,6 +25,7 @@ __all__ = [
     'reduce_loss',
     'student_and_teacher',
     'target_index',
+    'target_of',
 ]
 
 
@@ -54,6 +59,18 @@ def lowest(logits: Tensor, temperature: float = 1.0) -> float:
 def at_least_float32(logits: Tensor) -> Tensor:
     """Return float64 as it is, and every other dtype as float32."""
     return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def target_of(samples: Sequence[Any]) -> Optional[Tensor]:
+    """Return (N,) labels or (N, C) scores, as mmpretrain's heads read them.
+
+    None where a sample has neither (several tasks): losses on features need
+    no target, and those on logits say what they expected.
+    """
+    for name, join in (('gt_score', torch.stack), ('gt_label', torch.cat)):
+        if name in samples[0]:
+            return join(list(map(attrgetter(name), samples)))
+    return None
 
 
 def target_index(target: Tensor) -> Tensor:

@@ -92,8 +92,9 @@ class DistillLoss(nn.Module):
         """Reduce and weight (N,) terms, to be logged apart."""
         weighted = {}
         for name, term in dict(terms).items():
-            reduced = reduce_loss(term, self.reduction)
-            weighted[name] = self.loss_weight * reduced
+            weighted[name] = reduce_loss(term, self.reduction)
+            if self.loss_weight != 1:
+                weighted[name] = self.loss_weight * weighted[name]
         return weighted
 
     def extra_repr(self) -> str:

@@ -37,10 +37,6 @@ def tensor_of(output: Any) -> Tensor:
 
     Returns:
         Of 2 dimensions (N, C), 3 (N, L, C) or 4.
-
-    Raises:
-        TypeError: There is no tensor.
-        ValueError: The tensor has another number of dimensions.
     """
     output = getattr(output, 'last_hidden_state', output)
     if isinstance(output, (tuple, list)):
@@ -78,9 +74,6 @@ def as_map(output: Any, channels: Optional[int] = None) -> Tensor:
 
     Returns:
         (N, C, H, W).
-
-    Raises:
-        TypeError, ValueError: As :func:`tensor_of`, or there is no grid.
     """
     features = tensor_of(output)
     if features.ndim == 4:
@@ -108,9 +101,6 @@ def as_vector(output: Any, channels: Optional[int] = None) -> Tensor:
     Returns:
         (N, C): the class token where there is one, else the mean over the
         map or the tokens; a vector as it is.
-
-    Raises:
-        TypeError, ValueError: As :func:`as_map`.
     """
     features = tensor_of(output)
     if features.ndim == 2:
@@ -141,11 +131,7 @@ def generator(channels: int) -> nn.Sequential:
 
 
 def check_same_grid(student: Tensor, teacher: Tensor) -> None:
-    """Expect maps (N, C, H, W) of one height and width.
-
-    Raises:
-        ValueError: What came, and what to change.
-    """
+    """Expect maps (N, C, H, W) of one height and width."""
     if student.shape[2:] != teacher.shape[2:]:
         raise ValueError(
             'Expected features of student and teacher with one height and '
@@ -158,11 +144,7 @@ def check_same_grid(student: Tensor, teacher: Tensor) -> None:
 def check_declared(
     name: str, declared: Optional[int], features: Tensor
 ) -> None:
-    """Expect (N, C, ...) of as many channels as were declared.
-
-    Raises:
-        ValueError: What came, and what to change.
-    """
+    """Expect (N, C, ...) of as many channels as were declared."""
     if features.shape[1] != declared:
         raise ValueError(
             f'Expected `{name}` to be {features.shape[1]}, as in the output '

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..classifier.logits import check_same_classes
 from ..functional import kd_loss, nkd_terms
 from ..functional.checks import check_not_negative, check_positive
-from ..teacher import TeacherEnsemble, make_teacher
+from ..teacher import make_teacher
 from ..teacher.source import read_source
 from .predictions import scores_and_labels
 
@@ -140,13 +140,10 @@ class StudentTeacherAgreement(BaseMetric):
         check_positive('temperature', temperature)
         check_not_negative('gamma', gamma)
         self.settings = {'temperature': temperature, 'gamma': gamma}
-        self.teacher: Any
+        self.teacher = make_teacher(teacher)
+        self.sources: Any = teacher
         if isinstance(teacher, Mapping):
             self.sources = [teacher]
-            self.teacher = make_teacher('teacher', teacher)
-        else:
-            self.sources = list(teacher)
-            self.teacher = TeacherEnsemble(self.sources)
         if any('cache' in source for source in self.sources):
             raise ValueError(
                 'Expected a live teacher, but got a stored one, which has no '

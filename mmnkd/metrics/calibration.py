@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
+from ..registry import require
 from .predictions import scores_and_labels
 
 __all__ = ['CalibrationError']
@@ -55,11 +55,7 @@ class CalibrationError(BaseMetric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if find_spec('torchmetrics') is None:
-            raise ImportError(
-                'CalibrationError needs torchmetrics. Run: '
-                'pip install "mmnkd[report]"'
-            )
+        require('report', 'CalibrationError', 'torchmetrics')
         if type(bins) is not int or bins < 1:
             raise ValueError(
                 f'Expected `bins` to be a positive int, but got {bins!r}.'

@@ -21,9 +21,6 @@ def standalone(name: str) -> str:
 
     Args:
         name: As ``mmnkd list configs`` has it, or its path.
-
-    Raises:
-        ValueError: There is none of this name.
     """
     known = {card.config.stem: card.config for card in shipped()}
     path = known.get(Path(name).stem if name.endswith('.py') else name)
@@ -35,7 +32,8 @@ def standalone(name: str) -> str:
         )
     bases = _foreign_bases(path)
     inherited = Config()
-    lines = [f'"""{_docstring(path)}"""', '']
+    docstring = ast.get_docstring(_parsed(path), clean=False) or ''
+    lines = [f'"""{docstring}"""', '']
     if bases:
         base = repr(bases[0] if len(bases) == 1 else bases)
         inherited = Config.fromstring(f'_base_ = {base}', '.py')
@@ -59,10 +57,6 @@ def _foreign_bases(path: Path) -> list[str]:
                 )
             return found
     return []
-
-
-def _docstring(path: Path) -> str:
-    return ast.get_docstring(_parsed(path), clean=False) or ''
 
 
 def _parsed(path: Path) -> ast.Module:

@@ -65,11 +65,6 @@ def distill(
         settings: ``'nkd.gamma=1.0'``, or ``'randomness.seed=1'``.
         data: A folder of images by class; None for the config's own data.
         command: What the file says it was written by.
-
-    Raises:
-        FileExistsError: There is something at `out` already.
-        FileNotFoundError, ImportError, ValueError, TypeError: What isn't as it
-            should be. Nothing is written then.
     """
     job = _Job(
         read_network(student),

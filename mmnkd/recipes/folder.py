@@ -39,11 +39,6 @@ def read_image_folder(folder: str) -> ImageFolder:
     Args:
         folder: With ``train/CLASS/…`` and ``val/CLASS/…`` (or valid,
             validation, test), or with ``CLASS/…`` alone.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: There are fewer than two classes, a class has no images
-            or only one to be split, or the validation has other classes.
     """
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():

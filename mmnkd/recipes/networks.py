@@ -96,11 +96,6 @@ def read_network(name: str) -> Network:
         name: A config file, ``'mmpretrain::resnet/resnet18_8xb32_in1k.py'``,
             a name from mmpretrain's model zoo, ``'timm:NAME'``, or
             ``'hf:NAME'`` for a model or a folder of transformers.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ImportError: timm or transformers isn't installed.
-        ValueError: There is no such name, or it is no classifier's config.
     """
     if name.startswith('timm:'):
         return _of_timm(name[5:])
@@ -231,7 +226,10 @@ def _of_timm(name: str) -> Network:
     )
     images = {key: [255 * x for x in facts[key]] for key in ('mean', 'std')}
     own = made.config.data_preprocessor
-    if any(map(_differ, images.values(), (own.mean, own.std))):
+    given = [*images['mean'], *images['std']]
+    if not torch.allclose(
+        torch.tensor(given), torch.tensor([*own.mean, *own.std]), 0, 0.01
+    ):
         made = made._replace(images=images)
     return made
 
@@ -282,7 +280,3 @@ def _from_library(
     for base in bases:
         config.merge_from_dict(get_config(base).to_dict())
     return Network(name, bases, config, model, classes)
-
-
-def _differ(values: list[float], others: list[float]) -> bool:
-    return any(abs(a - b) > 0.01 for a, b in zip(values, others))

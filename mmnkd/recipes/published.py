@@ -102,10 +102,6 @@ def nearest(loss: str, student: Network, teacher: Any) -> Published:
         loss: A name of :func:`losses`.
         student: The student.
         teacher: The teacher's network, None for no teacher.
-
-    Raises:
-        ValueError: There is no such loss, or it doesn't go with (or without)
-            a teacher.
     """
     name = loss.replace('-', '_')
     known = losses()
@@ -120,7 +116,8 @@ def nearest(loss: str, student: Network, teacher: Any) -> Published:
     has_teacher = any('teacher' in c.model for c in configs.values())
     _check_teacher(name, has_teacher, teacher)
     alike = {path: _alike(configs[path], student, teacher) for path in configs}
-    best = max(alike, key=lambda path: (*alike[path], _has_result(path)))
+    of_paper = {path: "the paper's" in describe(path)[1] for path in alike}
+    best = max(alike, key=lambda path: (*alike[path], of_paper[path]))
     model = {k: v for k, v in configs[best].model.items() if k in KEYS}
     values = Config(model).to_dict()
     is_exact = alike[best].student and alike[best].teacher
@@ -170,18 +167,10 @@ def _alike(config: Config, student: Network, teacher: Any) -> _Alike:
     return _Alike(
         student=config.model.backbone == backbone,
         logits='_taps' not in str(config.model.distill_losses),
-        teacher=own == (teacher and _as_teacher(teacher)),
+        teacher=own == (teacher and (teacher.model or teacher.bases[0])),
         backbone=config.model.backbone.type == backbone.get('type'),
         optimizer=len(set(optimizers)) == 1,
     )
-
-
-def _as_teacher(network: Network) -> Any:
-    return network.model or network.bases[0]
-
-
-def _has_result(path: Path) -> bool:
-    return "the paper's" in describe(path)[1]
 
 
 def _drop_channels(losses: dict[str, dict]) -> None:

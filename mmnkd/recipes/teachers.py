@@ -45,10 +45,6 @@ def plan_teacher(
         classes: The student's.
         images: A folder of the user's own.
         own: Where a config of its own would be.
-
-    Raises:
-        FileNotFoundError: There is no such checkpoint.
-        ValueError: The weights aren't known, or the classes don't fit.
     """
     fits = network.classes in (None, classes)
     if images is None and not fits:

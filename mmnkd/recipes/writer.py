@@ -32,11 +32,7 @@ CLASSES = {
 
 
 def distilled_type(student: Network) -> str:
-    """Return the class that distills a student.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """Return the class that distills a student."""
     if student.type not in TYPES:
         raise ValueError(
             f'Expected a student of type {", ".join(TYPES)}, but '
@@ -166,9 +162,6 @@ def set_values(
         settings: Names of a loss's arguments or of the config's keys, with
             values.
         config: What the config inherits.
-
-    Raises:
-        ValueError: There is no such loss and no such key.
     """
     for setting in settings:
         name, equals, text = setting.partition('=')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,7 @@ class TeacherEnsemble:
             weight = arguments.pop('weight', 1.0)
             check_positive(f'{place}.weight', weight)
             self.weights.append(weight)
-            self.teachers.append(make_teacher(place, arguments))
+            self.teachers.append(make_teacher(arguments, place))
 
     def __deepcopy__(self, memo: dict) -> TeacherEnsemble:
         return self  # as one teacher does
@@ -157,14 +157,14 @@ class TeacherEnsemble:
         return torch.stack(weighted).logsumexp(dim=0)
 
 
-def make_teacher(
-    place: str, arguments: Mapping[str, Any]
-) -> Union[FrozenTeacher, CachedTeacher]:
-    """Return a live teacher, or where there is a `cache` a stored one.
+def make_teacher(arguments: Any, place: str = 'teacher') -> Any:
+    """Return a live teacher, with a `cache` a stored one, of a list several.
 
     Args:
-        place: Where the arguments are in the config, for errors.
-        arguments: Of the teacher.
+        arguments: Of the teacher, or a list of them.
+        place: Where they are in the config, for errors.
     """
+    if not isinstance(arguments, Mapping):
+        return TeacherEnsemble(arguments)
     kind = CachedTeacher if 'cache' in arguments else FrozenTeacher
     return construct(kind, place, arguments)

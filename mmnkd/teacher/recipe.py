@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Optional, Union
 
 import torch
+from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmpretrain.models import HuggingFaceClassifier, TimmClassifier
@@ -33,7 +34,6 @@ from .arguments import (
     check_class_indices,
 )
 from .images import Format, ImageAdapter, height_and_width
-from .ranks import check_same_on_ranks
 from .source import read_source
 from .teacher import Teacher
 
@@ -149,18 +149,13 @@ class FrozenTeacher:
         Args:
             student_preprocessor: What the student's images went through.
             taps: What will be asked for, to be checked now.
-
-        Raises:
-            FileNotFoundError, ValueError: The config, the weights or a tap
-                isn't what it should be, or the processes have different
-                weights.
         """
         if self._built is not None:
             self._built.expect(taps)
             return
         teacher = self._assemble(student_preprocessor, taps, load=True)
         found = weights_hash(teacher.network)
-        check_same_on_ranks(found)
+        _check_same_on_ranks(found)
         millions = sum(p.numel() for p in teacher.network.parameters()) / 1e6
         print_log(
             f'Built the teacher {type(teacher.network).__name__}: '
@@ -207,13 +202,13 @@ class FrozenTeacher:
 
     def fingerprint(self) -> dict[str, str]:
         """Return hashes of the built network's config and weights."""
-        assert self.network is not None
         config = dict(read_source(self.model).config)
         options = {k: getattr(self, k) for k in _OPTIONS}
         options['dtype'] = self.speedup['dtype']
+        assert self.weights_hash is not None
         return {
             'config': digest([config, options]),
-            'weights': weights_hash(self.network),
+            'weights': self.weights_hash,
         }
 
     def __repr__(self) -> str:
@@ -264,3 +259,13 @@ class FrozenTeacher:
             pass  # done by the library; `init_weights` would undo it
         elif isinstance(network, BaseModule):
             network.init_weights()
+
+
+def _check_same_on_ranks(found: str) -> None:
+    hashes = all_gather_object(found)
+    if len(set(hashes)) > 1:
+        raise ValueError(
+            'Expected the same teacher on each process, but got weights with '
+            f'the hashes {hashes}, by rank. Give all of them the same '
+            'checkpoint; a teacher with random weights needs the same seed.'
+        )

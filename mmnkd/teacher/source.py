@@ -42,9 +42,6 @@ def read_source(model: ModelName) -> Source:
     Args:
         model: A config file (a path, or ``'mmpretrain::resnet/….py'``), a name
             from mmpretrain's model zoo, or a model dict.
-
-    Raises:
-        FileNotFoundError, ValueError, TypeError: What was expected.
     """
     if isinstance(model, dict):
         if 'type' not in model:

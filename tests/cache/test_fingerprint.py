@@ -3,12 +3,10 @@ import numpy as np
 import pytest
 import torch
 from mmpretrain.datasets import CustomDataset
-from mmpretrain.structures import DataSample
 from tiny import Projected, build, nkd, resnet
 from views import cache, replayed
 
 from mmnkd.cache import CachedTeacher, ReplayedDataset
-from mmnkd.cache.checks import targets
 from mmnkd.cache.fingerprint import pipeline_hash, weights_hash
 from mmnkd.losses import MeasuredLoss
 
@@ -52,14 +50,6 @@ def test_weights_are_told_by_every_bit_and_name():
     before = weights_hash(network)
     network.running_mean[1] += 1e-2
     assert weights_hash(network) != before
-
-
-def test_a_target_is_the_label_or_the_largest_score():
-    labelled = [DataSample().set_gt_label(k) for k in (3, 1)]
-    assert targets(labelled).tolist() == [3, 1]
-    scored = [DataSample().set_gt_score(torch.tensor([0.2, 0.8]))]
-    assert targets(scored).tolist() == [1]
-    assert targets([DataSample()]) is None
 
 
 class Sized(MeasuredLoss):

@@ -121,3 +121,12 @@ def test_other_classes_and_samples_without_label_are_refused():
         Rows(36, None).pack(logits, target)
     with pytest.raises(ValueError, match='samples with a label'):
         Rows(37, 3).pack(logits, None)
+    with pytest.raises(ValueError, match='samples with a label'):
+        Rows(37, 3).pack(logits, target[1:])
+
+
+def test_the_target_of_scores_is_the_largest():
+    logits, target = draw()
+    scores = 0.9 * F.one_hot(target, 37) + 0.1 / 37
+    rows = Rows(37, 3)
+    assert torch.equal(rows.pack(logits, scores), rows.pack(logits, target))

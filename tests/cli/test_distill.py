@@ -11,7 +11,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmnkd.cli import main
-from mmnkd.cli.list import WHAT, listed
+from mmnkd.cli.catalog import WHAT, listed
 
 STUDENT = str(ROOT / 'configs/demo/baseline_tiny_1xb64_digits.py')
 TEACHER = str(ROOT / 'configs/demo/baseline_wide_1xb64_digits.py')

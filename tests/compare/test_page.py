@@ -121,7 +121,7 @@ def test_logs_alone_make_a_page(trained, tmp_path):
 
 
 def test_a_missing_package_is_told_with_its_command(trained, monkeypatch):
-    module = 'mmnkd.compare.comparison.find_spec'
+    module = 'mmnkd.registry.find_spec'
     monkeypatch.setattr(module, lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "mmnkd\[report\]"'):
         compare([f'a={trained}/plain_1'])

@@ -125,6 +125,6 @@ def test_without_an_image_size_there_is_no_onnx(tmp_path):
 
 
 def test_a_missing_package_is_told_with_its_command(tmp_path, monkeypatch):
-    monkeypatch.setattr('mmnkd.export.onnx.find_spec', lambda name: None)
+    monkeypatch.setattr('mmnkd.registry.find_spec', lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "mmnkd\[onnx\]"'):
         export(tmp_path, tiny.resnet())

@@ -72,8 +72,6 @@ def test_wrong_settings_are_refused():
 
 
 def test_a_missing_torchmetrics_is_named_with_what_to_install(monkeypatch):
-    monkeypatch.setattr(
-        'mmnkd.metrics.calibration.find_spec', lambda name: None
-    )
+    monkeypatch.setattr('mmnkd.registry.find_spec', lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "mmnkd\[report\]"'):
         CalibrationError()

@@ -1,13 +1,10 @@
-"""A config from two names: what is in it, that it builds, what is refused."""
+"""A config from two names: what is in it, and that it builds."""
 
 import pytest
 import tiny
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
-from PIL import Image
-
-from mmnkd.recipes import distill
 
 R18, R34 = 'resnet18_8xb32_in1k', 'resnet34_8xb32_in1k'
 PAIRS = [
@@ -38,58 +35,6 @@ PAIRS = [
     ('convnext-v2-atto_3rdparty-fcmae_in1k', None, 'tf_nkd'),
     (R34, None, 'uskd'),
 ]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Return what makes a folder of images, so many of each class."""
-
-    def make(classes, *parts):
-        root = tmp_path / 'images'
-        for part in parts or ('',):
-            for name, count in classes.items():
-                for number in range(count):
-                    path = root / part / name / f'{number}.JPEG'
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    Image.new('RGB', (8, 8), (40 * number, 0, 0)).save(path)
-        return str(root)
-
-    return make
-
-
-@pytest.fixture
-def written(tmp_path):
-    """Return what writes a config, and returns it as text and as read."""
-
-    def write(*names, **options):
-        out = tmp_path / 'made' / 'my.py'
-        distill(*names, out=str(out), **options)
-        return out.read_text(), Config.fromfile(out)
-
-    return write
-
-
-@pytest.fixture
-def small(tmp_path):
-    """Write configs that train tiny networks on digits; return the files."""
-    files = {}
-    networks = {'student': tiny.resnet(), 'teacher': tiny.resnet(width=8)}
-    loader = {'batch_size': 4, 'num_workers': 0}
-    steps = [{'type': 'RandomCrop', 'crop_size': 8}, {'type': 'PackInputs'}]
-    digits = {'type': 'Digits', 'pipeline': steps}
-    for name, model in networks.items():
-        config = {
-            'model': model,
-            'data_preprocessor': dict(tiny.PREPROCESSOR),
-            'train_dataloader': {**loader, 'dataset': digits},
-            'val_dataloader': {**loader, 'dataset': digits},
-            'val_evaluator': {'type': 'Accuracy', 'topk': (1, 5)},
-            'optim_wrapper': {'optimizer': {'type': 'SGD', 'lr': 0.1}},
-            'train_cfg': {'max_epochs': 3},
-        }
-        files[name] = str(tmp_path / f'{name}.py')
-        Config(config).dump(files[name])
-    return files
 
 
 @pytest.mark.parametrize('told', [{'num_classes': 10}, {}])
@@ -272,71 +217,3 @@ def test_a_teacher_of_imagenet_needs_no_training(written, small, folder):
     data = folder({'Tench': 1, 'golf_ball': 1}, 'train', 'val')
     _, config = written(small['student'], R34, data=data)
     assert config.model.teacher.class_indices == [0, 574]
-
-
-# What is refused; nothing is written then.
-
-
-@pytest.mark.parametrize(
-    ('names', 'options', 'message'),
-    [
-        (['resnet18'], {}, 'Nearest: resnet18_8xb16_cifar10, resnet18_8xb32'),
-        (
-            ['no.py'],
-            {},
-            "Expected a config file, but there is none at 'no.py'",
-        ),
-        (['timm:resnet19'], {}, r'timm.list_models\(\)'),
-        (['hf:/no/folder'], {}, "could not read '/no/folder'"),
-        (['other::a.py'], {}, '`mmpretrain::` before a config'),
-        (['simclr_resnet50_16xb256-coslr-200e_in1k'], {}, 'type SimCLR'),
-        ([R18], {'loss': 'nkd'}, 'Expected a teacher, which nkd compares'),
-        ([R18, R34], {'loss': 'tf_nkd'}, 'Expected no teacher'),
-        ([R18, R34], {'loss': 'nkdd'}, 'Expected a loss of dist, dkd'),
-        ([R18, R34], {'settings': ['nkd.gama=1']}, "Nearest: 'gamma'"),
-        ([R18, R34], {'settings': ['kd.gamma=1']}, r'Expected nkd.ARGUMENT'),
-        ([R18, R34], {'settings': ['nkd.gamma']}, r'Expected nkd.ARGUMENT'),
-        ([R18, R34], {'teacher_checkpoint': 'no.pth'}, "none at 'no.pth'"),
-        ([R18, R34], {'data': 'no'}, 'a folder of images, but there is none'),
-        ([R18, 'resnet34_8xb16_cifar10'], {}, "the student's 1000 classes"),
-        ([R18, 'mmpretrain::eva/eva-g-p14_headless.py'], {}, 'has none, or'),
-    ],
-)
-def test_what_can_not_be_written_is_told(names, options, message, tmp_path):
-    out = tmp_path / 'my.py'
-    with pytest.raises((ValueError, OSError, TypeError), match=message):
-        distill(*names, out=str(out), **options)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ('classes', 'parts', 'message'),
-    [
-        ({'a': 2}, [], 'a folder for each class in .*, but got 1'),
-        ({'a': 2, 'b': 1}, [], 'at least 2 images .* got fewer of b'),
-        ({'a': 2, 'b': 2}, ['train'], 'to have a folder of val, valid'),
-    ],
-)
-def test_a_folder_that_can_not_be_used_is_told(
-    classes, parts, message, tmp_path, folder, small
-):
-    data = folder(classes, *parts)
-    with pytest.raises(ValueError, match=message):
-        distill(small['student'], out=str(tmp_path / 'my.py'), data=data)
-    assert not (tmp_path / 'my.py').exists()
-
-
-def test_a_split_with_other_classes_is_told(tmp_path, folder, small):
-    data = folder({'a': 2, 'b': 2}, 'train')
-    folder({'a': 2, 'c': 2}, 'val')
-    with pytest.raises(ValueError, match='b, c are in one only'):
-        distill(small['student'], out=str(tmp_path / 'my.py'), data=data)
-
-
-def test_nothing_is_overwritten(tmp_path, small):
-    out = tmp_path / 'my_teacher.py'
-    out.touch()
-    with pytest.raises(FileExistsError, match='Name another --out'):
-        distill(small['student'], out=str(tmp_path / 'my.py'))
-    with pytest.raises(ValueError, match='that ends in .py'):
-        distill(small['student'], out=str(tmp_path / 'my.json'))
