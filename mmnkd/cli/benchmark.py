@@ -339,6 +339,9 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='mmnkd benchmark',
         description='Measure speed in one process and by turns.',
+        epilog='examples:\n  mmnkd benchmark losses --threads 2\n  mmnkd '
+        'benchmark step --student resnet18 --teacher resnet34 --batch 16',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     common = argparse.ArgumentParser(add_help=False)
     common.set_defaults(clock=time.perf_counter)
