@@ -71,11 +71,12 @@ def distill(
         FileNotFoundError, ImportError, ValueError, TypeError: What isn't as it
             should be. Nothing is written then.
     """
+    files = _Files.beside(out)  # the rest takes seconds
     job = _Job(
         read_network(student),
         read_network(teacher) if teacher else None,
         read_image_folder(data) if data else None,
-        _Files.beside(out),
+        files,
         command,
     )
     loss = loss or ('nkd' if teacher else 'tf_nkd')
