@@ -140,7 +140,8 @@ def weights_in(content: Any, source: str) -> dict[str, Tensor]:
     if not _is_state_dict(weights):
         raise ValueError(
             f'Expected {source!r} to hold a state_dict (name: tensor), but '
-            f'got {type(content).__name__}{_keys(content)}.'
+            f'got {type(content).__name__}{_keys(content)}. Is it the '
+            'checkpoint of a model?'
         )
     weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
     return {
@@ -171,7 +172,9 @@ def check_file(kind: str, name: str) -> None:
     path = Path(name).expanduser()
     if not path.is_file():
         place = '' if path.is_absolute() else f' from {os.getcwd()!r}'
-        beside = [other.name for other in path.parent.glob('*')]
+        if path.is_dir():
+            place += ': it is a folder'
+        beside = {other.name for other in path.parent.glob('*')} - {path.name}
         near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.8)
         nearest = f' Nearest: {str(path.parent / near[0])!r}.' if near else ''
         raise FileNotFoundError(

@@ -1,11 +1,13 @@
 """The command ``mmnkd``: a file a subcommand, each with a `main`.
 
-A new subcommand is a file with ``main(arguments)`` and a line in `COMMANDS`.
+A new subcommand is a file with ``main(arguments)`` and a line in `COMMANDS`;
+``list`` is in catalog.py, as a module of its name would hide the built-in.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import sys
 import traceback
@@ -48,13 +50,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         in one line, 130 after an interrupt.
 
     Raises:
-        SystemExit: After ``--help`` or for wrong usage, as argparse does.
+        SystemExit: After ``--help``, or with code 2 for wrong usage.
         Exception: An error that the user's files and options don't explain.
     """
-    # The built-in `list` has the name of a subcommand, which is a module here.
-    given = [*(sys.argv[1:] if arguments is None else arguments)]
-    name = _parser().parse_args(given[:1]).command
-    command = importlib.import_module(f'.{name}', __package__)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = _command(given)
+    module = 'catalog' if name == 'list' else name
+    command = importlib.import_module(f'.{module}', __package__)
     try:
         with warnings.catch_warnings():
             for message in OF_THE_STACK:
@@ -73,6 +75,23 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         )
         return 1
     return code or 0
+
+
+def _command(given: Sequence[str]) -> str:
+    """Return the name of a subcommand; end with help or the nearest name."""
+    parser = _parser()
+    if not given:
+        parser.exit(2, parser.format_help())
+    name = given[0]
+    if name not in COMMANDS and not name.startswith('-'):
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        told = f' Did you mean: mmnkd {near[0]}?' if near else ''
+        parser.exit(
+            2,
+            f'mmnkd: Expected a command, but got {name!r}.{told} mmnkd --help '
+            'lists them.\n',
+        )
+    return parser.parse_args(given[:1]).command
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -293,6 +293,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='mmnkd benchmark',
         description='Measure speed in one process and by turns.',
+        epilog='examples:\n  mmnkd benchmark losses --threads 2\n  mmnkd '
+        'benchmark step --student resnet18 --teacher resnet34 --batch 16',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar='WHAT', required=True)
 

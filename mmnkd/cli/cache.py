@@ -40,8 +40,8 @@ from ..cache.reader import check_only_logits, check_unmixed
 from ..cache.rows import Rows
 from ..cache.store import Store, library_versions
 from ..cache.writer import batches_of, own, write_blocks, writing
-from ..checkpoint import check_file
 from ..functional.tensors import target_of
+from ..teacher.source import read_config
 
 __all__ = ['logits_and_classes', 'main']
 
@@ -54,8 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     args = _parse(arguments)
     _join_ranks(args.launcher)
-    check_file('config', args.config)
-    config = Config.fromfile(args.config)
+    config = read_config(args.config)
     init_default_scope(config.get('default_scope', 'mmpretrain'))
     epochs = _epochs(config, args)
     dataset = _replayed(config.train_dataloader, args.seed)
@@ -118,6 +117,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Store a teacher's outputs for all views of a training, "
         'and write OUT/cached.py, which trains from them. Interrupted, the '
         'same command goes on after the last whole block.',
+        epilog='examples:\n  mmnkd cache my.py --out store\n'
+        '  mmnkd cache my.py --out store --epochs 30 --wrap --topk 50',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add('config', help='a distilled config')

@@ -22,7 +22,7 @@ exit codes: 0 done, 1 an error that is told in one line, 2 wrong usage
 """
 WHAT = {
     'losses': ['loss', 'what it is'],
-    'configs': ['config', 'student', 'teacher', 'data', 'top-1 (%)'],
+    'configs': ['config', 'networks', 'data', 'top-1 (%)'],
     'datasets': ['data set', 'what it is'],
 }
 
@@ -44,7 +44,10 @@ def main(arguments: Sequence[str]) -> None:
     # A file or a pipe gets whole lines.
     console = Console(width=None if sys.stdout.isatty() else 200)
     for what in [args.what] if args.what else WHAT:
-        table = Table(*WHAT[what], box=None)
+        table = Table(box=None, pad_edge=False)
+        for number, name in enumerate(WHAT[what]):
+            # The first is there to be copied whole.
+            table.add_column(name, no_wrap=number == 0, overflow='fold')
         for row in listed(what):
             table.add_row(*row)
         console.print(table)
@@ -82,8 +85,11 @@ def _configs() -> list[list[str]]:
     return [
         [
             card.config.stem,
-            card.facts.get('Student', ''),
-            card.facts.get('Teacher', ''),
+            ' from '.join(
+                card.facts[key]
+                for key in ('Student', 'Teacher')
+                if key in card.facts
+            ),
             card.facts.get('Training Data', ''),
             ', '.join(f'{top1}' for top1 in card.results.values()),
         ]

@@ -77,6 +77,9 @@ def main(arguments: Sequence[str]) -> None:
         prog='mmnkd demo',
         description='Train a teacher, and a student four ways with several '
         'seeds, on real handwritten digits: a few minutes on a CPU.',
+        epilog='examples:\n  mmnkd demo\n'
+        '  mmnkd demo --seeds 2 --work-dir demo',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         '--work-dir',

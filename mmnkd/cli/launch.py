@@ -19,20 +19,21 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..checkpoint import check_file
+from ..teacher.source import read_config
 from .quiet import QuietRunner
 
 __all__ = ['build_runner', 'read_arguments']
 
 
 def read_arguments(
-    name: str, arguments: Sequence[str]
+    name: str, arguments: Sequence[str], help_text: str
 ) -> tuple[Config, argparse.Namespace]:
     """Read the command line as one of mmpretrain's tools does.
 
     Args:
         name: The tool, 'train' or 'test'.
         arguments: What follows the command.
+        help_text: What ``--help`` prints.
 
     Returns:
         The config with all arguments merged, and the arguments.
@@ -42,6 +43,9 @@ def read_arguments(
         ValueError: The config is no Python.
         SystemExit: The arguments are wrong, or ask for help.
     """
+    if not {'-h', '--help'}.isdisjoint(arguments):
+        print(help_text, end='')
+        raise SystemExit(0)
     path = Path(mmpretrain.__file__).parent / '.mim' / 'tools' / f'{name}.py'
     if not path.is_file():
         raise FileNotFoundError(
@@ -56,14 +60,7 @@ def read_arguments(
         args = tool.parse_args()
     finally:
         sys.argv = own
-    check_file('config', args.config)
-    try:
-        config = Config.fromfile(args.config)
-    except SyntaxError as error:
-        raise ValueError(
-            f'Expected Python in {args.config} and its bases, but got: {error}'
-        ) from error
-    return tool.merge_args(config, args), args
+    return tool.merge_args(read_config(args.config), args), args
 
 
 def build_runner(config: Config) -> Runner:

@@ -16,6 +16,35 @@ from .resume import LoadedHook
 
 __all__ = ['main']
 
+HELP = """\
+usage: mmnkd test [-h] CONFIG CHECKPOINT [options]
+
+Test a checkpoint by a config, as mmpretrain's test.py does. The checkpoint is
+read without running code and must fit the student; a teacher isn't needed.
+
+options:
+  --work-dir DIR           where logs and metrics go
+  --cfg-options KEY=VALUE ...
+                           change the config: test_dataloader.batch_size=64
+  --out FILE               write predictions, or metrics, to this file
+  --out-item ITEM          what to write: pred (the default) or metrics
+  --amp                    mixed precision, on a GPU
+  --tta                    average over flipped images (test-time augmentation)
+  --show-dir DIR           save images with what was predicted
+  --show                   show them in a window
+  --interval N             every N-th image
+  --wait-time SECONDS      how long a window shows one
+  --no-pin-memory          without pinned memory in the data loaders
+  --launcher NAME          none, pytorch, slurm or mpi, for many processes
+  --local_rank N           set by torch.distributed.launch
+
+examples:
+  mmnkd test my.py work_dirs/my/epoch_100.pth
+  mmnkd test my.py best.pth --out metrics.json --out-item metrics
+
+exit codes: 0 done, 1 an error, 2 wrong usage, 130 interrupted
+"""
+
 
 def main(arguments: Sequence[str]) -> None:
     """Test a checkpoint by a config.
@@ -31,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
         Exception: What a Runner raises.
     """
     read_safely()
-    config, args = read_arguments('test', arguments)
+    config, args = read_arguments('test', arguments, HELP)
     if args.out_item is not None and args.out is None:
         raise ValueError(
             'Expected --out FILE with --out-item, but got none. Name the file '

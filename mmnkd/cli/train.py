@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 from ..diagnosis import Finding, check_config, check_data
@@ -25,7 +24,34 @@ from .resume import choose_checkpoint, register_hooks
 
 __all__ = ['main']
 
-_ALLOW, _IGNORE = '--allow-dead-keys', '--ignore-finding'
+HELP = """\
+usage: mmnkd train [-h] CONFIG [options]
+
+Train a model by a config, as mmpretrain's train.py does. Config, data and
+teacher are checked first; checkpoints are written whole, and read without
+running code.
+
+options:
+  --work-dir DIR           where logs and checkpoints go
+  --resume [FILE]          go on from FILE, or from the newest whole checkpoint
+  --cfg-options KEY=VALUE ...
+                           change the config: train_cfg.max_epochs=20
+  --allow-dead-keys        train whatever keys nothing reads
+  --ignore-finding NAME    train whatever this finding says; may be repeated
+  --amp                    mixed precision, on a GPU
+  --auto-scale-lr          fit the learning rate to the actual batch size
+  --no-validate            no validation during the training
+  --no-pin-memory          without pinned memory in the data loaders
+  --no-persistent-workers  start the loaders' workers anew each epoch
+  --launcher NAME          none, pytorch, slurm or mpi, for many processes
+  --local_rank N           set by torch.distributed.launch
+
+examples:
+  mmnkd train configs/demo/nkd_wide_tiny_1xb64_digits.py
+  mmnkd train my.py --resume --cfg-options train_cfg.max_epochs=20
+
+exit codes: 0 done, 1 an error, 2 wrong usage, 130 interrupted
+"""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -46,7 +72,8 @@ def main(arguments: Sequence[str]) -> None:
     write_whole()
     with advised():
         ours, theirs = _own_options(arguments)
-        config, options = _read(theirs)
+        config, args = read_arguments('train', theirs, HELP)
+        options = args.cfg_options or {}
         model = config.get('model') or {}
         ignored = [*ours, *(model.get('ignore_findings') or ())]
         settle(check_config(config, options), ignored)
@@ -70,9 +97,12 @@ def _own_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         'mmnkd train', add_help=False, allow_abbrev=False
     )
     parser.add_argument(
-        _ALLOW, dest='names', action='append_const', const='dead-key'
+        '--allow-dead-keys',
+        dest='names',
+        action='append_const',
+        const='dead-key',
     )
-    parser.add_argument(_IGNORE, dest='names', action='append')
+    parser.add_argument('--ignore-finding', dest='names', action='append')
     ours, theirs = parser.parse_known_args(arguments)
     names = ours.names or []
     check_names(names)
@@ -88,18 +118,6 @@ def _check_data(runner: Runner) -> list[Finding]:
         num_classes=num_classes_of(runner.model),
         batches=len(loader) if is_counted else None,
     )
-
-
-def _read(arguments: Sequence[str]) -> tuple[Config, Collection[str]]:
-    """Return the config, and the keys of the options merged into it."""
-    try:
-        config, args = read_arguments('train', arguments)
-        return config, args.cfg_options or {}
-    except SystemExit as done:
-        if done.code == 0:  # after their help
-            print(f'  {_ALLOW}     train whatever keys nothing reads')
-            print(f'  {_IGNORE} NAME train whatever this finding says')
-        raise
 
 
 @contextmanager

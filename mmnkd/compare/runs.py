@@ -82,7 +82,10 @@ def find_runs(named: Sequence[str]) -> dict[str, list[Run]]:
     for text in named:
         name, is_there, pattern = text.partition('=')
         if not (name and is_there and pattern):
-            raise ValueError(f'Expected NAME=WORK_DIR, but got {text!r}.')
+            raise ValueError(
+                'Expected NAME=WORK_DIR, as in nkd=work_dirs/nkd, but got '
+                f'{text!r}.'
+            )
         found = sorted(Path(path) for path in glob.glob(pattern))
         found = [path for path in found if path.is_dir()]
         if not found:

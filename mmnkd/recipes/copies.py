@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from .networks import similar
 from .published import shipped
 from .text import assignments
 
@@ -25,10 +25,9 @@ def standalone(name: str) -> str:
     known = {card.config.stem: card.config for card in shipped()}
     path = known.get(Path(name).stem if name.endswith('.py') else name)
     if path is None:
-        near = difflib.get_close_matches(name, known, n=3)
         raise ValueError(
-            f'Expected a config of `mmnkd list configs`, but got {name!r}. '
-            f'Nearest: {", ".join(near) or "none"}.'
+            f'Expected a config of `mmnkd list configs`, but got {name!r}.'
+            f'{similar(name, list(known))}'
         )
     bases = _foreign_bases(path)
     inherited = Config()

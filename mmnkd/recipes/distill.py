@@ -66,11 +66,12 @@ def distill(
         data: A folder of images by class; None for the config's own data.
         command: What the file says it was written by.
     """
+    files = _Files.beside(out)  # the rest takes seconds
     job = _Job(
         read_network(student),
         read_network(teacher) if teacher else None,
         read_image_folder(data) if data else None,
-        _Files.beside(out),
+        files,
         command,
     )
     loss = loss or ('nkd' if teacher else 'tf_nkd')

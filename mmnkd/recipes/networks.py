@@ -16,9 +16,9 @@ from mmengine.hub import get_config
 from modelindex.load_model_index import load
 from modelindex.models.Model import Model
 
-from ..checkpoint import check_file
+from ..teacher.source import read_config
 
-__all__ = ['Network', 'read_network']
+__all__ = ['Network', 'read_network', 'similar']
 
 RUNTIME = 'mmpretrain::_base_/default_runtime.py'
 # Data and schedules for networks that come without: those of mmpretrain's
@@ -108,8 +108,7 @@ def read_network(name: str) -> Network:
     if model is None:
         raise ValueError(
             'Expected a config (.py), a name from the model zoo, timm:NAME or '
-            f'hf:NAME, but got {name!r}. Nearest: '
-            f'{_nearest(name, list(known))}'
+            f'hf:NAME, but got {name!r}.{similar(name, list(known))}'
         )
     return _of_zoo(model)
 
@@ -124,10 +123,14 @@ def _zoo() -> list[Model]:
     return list(index.models)
 
 
-def _nearest(name: str, names: list[str]) -> str:
-    begin = [other for other in names if other.startswith(name.lower())]
-    near = begin or difflib.get_close_matches(name.lower(), names, n=5)
-    return f'{", ".join(sorted(near)[:5]) or "none"}.'
+def similar(name: str, names: list[str]) -> str:
+    """Return a sentence with the names that are most similar, or ''."""
+    name = name.lower()
+    begin = [other for other in names if name and other.startswith(name)]
+    near = difflib.get_close_matches(
+        name, begin or names, n=5, cutoff=0.0 if begin else 0.6
+    )
+    return f' Nearest: {", ".join(near)}.' if near else ''
 
 
 def _of_zoo(model: Model) -> Network:
@@ -162,8 +165,8 @@ def _of_config(name: str) -> Network:
                 checkpoint=weights.weights, about=_about(weights)
             )
         return network
-    check_file('config file', name)
-    return _trained_by(str(Path(name).expanduser().resolve()), _read(name))
+    config = read_config(name)
+    return _trained_by(str(Path(name).expanduser().resolve()), config)
 
 
 def _of_stem(path: str) -> Optional[Model]:
@@ -172,15 +175,6 @@ def _of_stem(path: str) -> Optional[Model]:
     exact = [m for m in sharing if m.name == Path(path).stem]
     found = exact or sharing
     return found[0] if len(found) == 1 else None
-
-
-def _read(name: str) -> Config:
-    try:
-        return Config.fromfile(name)
-    except SyntaxError as error:
-        raise ValueError(
-            f'Expected Python in {name} and its bases, but got: {error}'
-        ) from error
 
 
 def _trained_by(base: str, config: Config) -> Network:
@@ -210,10 +204,9 @@ def _values(tree: Any, key: str) -> Iterator[Any]:
 def _of_timm(name: str) -> Network:
     timm = _library('timm')
     if not timm.is_model(name):
-        near = _nearest(name, timm.list_models())
+        near = similar(name, timm.list_models())
         raise ValueError(
-            f'Expected a name of timm.list_models(), but got {name!r}. '
-            f'Nearest: {near}'
+            f'Expected a name of timm.list_models(), but got {name!r}.{near}'
         )
     with torch.device('meta'):  # its modules, without its weights
         network = timm.create_model(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,8 +107,10 @@ def nearest(loss: str, student: Network, teacher: Any) -> Published:
     name = loss.replace('-', '_')
     known = losses()
     if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        told = f'Nearest: {near[0]}. ' if near else ''
         raise ValueError(
-            f'Expected a loss of {", ".join(known)}, but got {loss!r}. '
+            f'Expected a loss of {", ".join(known)}, but got {loss!r}. {told}'
             '`mmnkd list losses` says what they are.'
         )
     ending = '_cifar100' if student.image_size <= 64 else '_in1k'

@@ -72,6 +72,22 @@ def read_source(model: ModelName) -> Source:
     return Source(_undistilled(network), _crop_size(config), loader)
 
 
+def read_config(name: str) -> Config:
+    """Read a config file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no Python.
+    """
+    check_file('config file', name)
+    try:
+        return Config.fromfile(name)
+    except SyntaxError as error:
+        raise ValueError(
+            f'Expected Python in {name} and its bases, but got: {error}'
+        ) from error
+
+
 def _crop_size(config: Config) -> Optional[tuple[int, int]]:
     for step in config.get('test_pipeline') or ():
         if step.get('type') == 'CenterCrop':
@@ -109,8 +125,7 @@ def _read_config(name: str) -> Config:
             )
         return get_config(name)
     if _is_file(name):
-        check_file('config file', name)
-        return Config.fromfile(name)
+        return read_config(name)
     try:
         return ModelHub.get(name).config
     except ValueError as error:

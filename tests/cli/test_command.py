@@ -1,10 +1,13 @@
 """The command: its help, its errors in one line, its exit codes."""
 
+import re
 import subprocess
 import sys
 import types
 import warnings
+from pathlib import Path
 
+import mmpretrain
 import pytest
 from command import ENVIRONMENT, ROOT
 
@@ -89,8 +92,10 @@ def fresh(*arguments):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ([], 'are required: COMMAND'),
-        (['trian'], "invalid choice: 'trian'"),
+        ([], 'distill on real images in a few minutes'),
+        (['trian'], "got 'trian'. Did you mean: mmnkd train?"),
+        (['qqq'], "got 'qqq'. mmnkd --help lists them."),
+        (['--versoin'], 'are required: COMMAND'),
         (['train'], 'are required: config'),
         (['export', 'only_one'], 'are required: out'),
         (['export', 'a', 'b', '--x'], 'unrecognized arguments: --x'),
@@ -98,6 +103,24 @@ def fresh(*arguments):
 )
 def test_wrong_usage_exits_with_2(capsys, arguments, message):
     assert message in usage(capsys, *arguments, code=2).err
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_help_has_two_examples(name, capsys):
+    printed, _ = usage(capsys, name, '--help')
+    _, _, examples = printed.partition('examples:')
+    assert examples.count(f'\n  mmnkd {name}') == 2
+
+
+@pytest.mark.parametrize('name', ['train', 'test'])
+def test_help_names_each_option_of_mmpretrains_tool(name, capsys):
+    tools = Path(mmpretrain.__file__).parent / '.mim' / 'tools'
+    tool = (tools / f'{name}.py').read_text()
+    printed, _ = usage(capsys, name, '--help')
+    options = set(re.findall(r"'(--[\w-]+)'", tool)) - {'--local-rank'}
+    assert len(options) > 8
+    assert not {o for o in options if f'  {o} ' not in printed}
+    assert max(map(len, printed.splitlines())) < 80
 
 
 # Ends.

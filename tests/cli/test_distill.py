@@ -6,9 +6,11 @@ from pathlib import Path
 
 import mmpretrain
 import pytest
+import torch
 from command import ENVIRONMENT, MMNKD, ROOT
 from mmengine.config import Config
 from PIL import Image
+from rich.text import Text
 
 from mmnkd.cli import main
 from mmnkd.cli.catalog import WHAT, listed
@@ -75,13 +77,35 @@ def test_an_error_is_told_in_one_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('command', ['distill', 'list', 'show'])
-def test_help_has_two_examples_and_the_exit_codes(command, capsys):
+def test_help_has_the_exit_codes(command, capsys):
     with pytest.raises(SystemExit):
         main([command, '--help'])
-    printed = capsys.readouterr().out
-    examples, exit_codes, _ = printed.partition('exit codes:')
-    assert exit_codes
-    assert examples.partition('examples:')[2].count(f'mmnkd {command}') == 2
+    assert 'exit codes: 0 done' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['show', 'nkd_resnet34'], 'Nearest: nkd_resnet34_resnet18_8xb'),
+        (['show', 'x'], "but got 'x'.\n"),
+        (['export', '.', 'x.pth'], ': it is a folder.\n'),
+        (['export', 'list.pth', 'x.pth'], 'Is it the checkpoint of a model?'),
+        (['export', 'w.pth', 'x.onnx', '--config', 'a.py'], 'Python in a.py'),
+        (['cache', 'a.py', '--out', 'x'], 'Python in a.py'),
+        (['compare', 'a'], 'as in nkd=work_dirs/nkd'),
+    ],
+)
+def test_bad_input_is_told_in_a_line(
+    arguments, message, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    torch.save([1], 'list.pth')
+    torch.save({'state_dict': {'a': torch.zeros(2)}}, 'w.pth')
+    Path('a.py').write_text('model = (')
+    assert main(arguments) == 1
+    _, error = capsys.readouterr()
+    assert message in error
+    assert error.count('\n') == 1
 
 
 def test_list_has_a_line_each(capsys):
@@ -96,6 +120,18 @@ def test_list_has_a_line_each(capsys):
     }
     shipped = {path.stem for path in (ROOT / 'configs').glob('[!_]*/*.py')}
     assert {row[0] for row in listed('configs')} == shipped
+
+
+def test_a_terminal_of_100_columns_has_the_names_whole(monkeypatch, capsys):
+    monkeypatch.setenv('COLUMNS', '100')
+    monkeypatch.setattr('sys.stdout.isatty', lambda: True, raising=False)
+    assert main(['list']) == 0
+    printed = Text.from_ansi(capsys.readouterr().out).plain
+    lines = printed.splitlines()
+    assert max(map(len, lines)) <= 100
+    words = ' '.join(lines).split()
+    for what in WHAT:
+        assert {name for name, *_ in listed(what)} <= {*words}
 
 
 def test_list_refuses_what_there_is_not():

@@ -10,7 +10,9 @@ R18, R34 = 'resnet18_8xb32_in1k', 'resnet34_8xb32_in1k'
 @pytest.mark.parametrize(
     ('names', 'options', 'message'),
     [
-        (['resnet18'], {}, 'Nearest: resnet18_8xb16_cifar10, resnet18_8xb32'),
+        (['resnet18'], {}, 'Nearest: resnet18_8xb32_in1k, resnet18_8xb16_ci'),
+        (['resnet18_8x32_in1k'], {}, 'Nearest: resnet18_8xb32_in1k, '),
+        (['timm:resnet18b'], {}, 'Nearest: resnet18, '),
         (
             ['no.py'],
             {},
@@ -22,7 +24,8 @@ R18, R34 = 'resnet18_8xb32_in1k', 'resnet34_8xb32_in1k'
         (['simclr_resnet50_16xb256-coslr-200e_in1k'], {}, 'type SimCLR'),
         ([R18], {'loss': 'nkd'}, 'Expected a teacher, which nkd compares'),
         ([R18, R34], {'loss': 'tf_nkd'}, 'Expected no teacher'),
-        ([R18, R34], {'loss': 'nkdd'}, 'Expected a loss of dist, dkd'),
+        ([R18, R34], {'loss': 'nkdd'}, 'Nearest: nkd. '),
+        ([R18, R34], {'loss': '?'}, 'Expected a loss of dist, dkd'),
         ([R18, R34], {'settings': ['nkd.gama=1']}, "Nearest: 'gamma'"),
         ([R18, R34], {'settings': ['kd.gamma=1']}, r'Expected nkd.ARGUMENT'),
         ([R18, R34], {'settings': ['nkd.gamma']}, r'Expected nkd.ARGUMENT'),
