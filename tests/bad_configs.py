@@ -174,8 +174,11 @@ def _train(folder, name, mistake):
     try:
         command.main([str(config), *options])
     except BaseException as error:
-        traceback.print_exc()
         notes = getattr(error, '__notes__', ())
+        if not hasattr(error, 'add_note'):  # before Python 3.11: printed
+            sys.stdout.flush()
+            notes = Path(f'{name}.out').read_text().splitlines()[-1:]
+        traceback.print_exc()
         text = error.args[0] if isinstance(error, KeyError) else str(error)
         return Outcome(type(error).__name__, ' '.join([str(text), *notes]))
     finally:

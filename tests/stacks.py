@@ -24,19 +24,16 @@ STACKS = {
     'onedl': ('OneDL', '3.11', 'each release'),
     'oldest': ('OpenMMLab, oldest', '3.9', 'each release'),
 }
-SHOWN = re.compile(
-    r'torch|torchvision|(onedl-)?mm(engine|cv(-lite)?|pretrain)'
-)
+SHOWN = re.compile(r'torch(vision)?|(onedl-)?mm(engine|cv.*|pretrain)')
 SUMMARY = re.compile(r'^=* ?(.*\b(?:passed|failed|errors?)\b.*?) in ', re.M)
 
 
 def find_python(version: str) -> str | None:
     """Return an interpreter of a version: on the PATH, of pyenv, of uv."""
-    pyenv = Path.home().glob(f'.pyenv/versions/{version}.*/bin/python')
-    found = [shutil.which(f'python{version}'), *map(str, sorted(pyenv))]
-    if shutil.which('uv'):
-        answer = output('uv', 'python', 'find', version)
-        found.append(answer.strip())
+    found = [shutil.which(f'python{version}')]
+    for place in ('.pyenv/versions/', '.local/share/uv/python/cpython-'):
+        paths = Path.home().glob(f'{place}{version}.*/bin/python')
+        found += map(str, sorted(paths))
     code = "import sys; print('{}.{}'.format(*sys.version_info))"
     for python in filter(None, found):
         if output(python, '-c', code).strip() == version:
@@ -63,23 +60,26 @@ def run(stack: str) -> dict | None:
     tests = [own, '-m', 'pytest', '-n', 'auto', '--maxprocesses', '4']
     tests += ['--dist', 'loadfile', '-m', 'not slow and not docs']
     printed = ''
-    with subprocess.Popen(
-        tests, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(tests, cwd=ROOT, stdout=-1, text=True) as process:
         for line in process.stdout or ():
             print(line, end='', flush=True)
             printed += line
     summary = SUMMARY.findall(printed)
     if not summary:
         sys.exit(f'{stack}: the tests did not end; the table stays')
-    freeze = output(own, '-m', 'pip', 'list', '--format=json')
-    versions = {row['name']: row['version'] for row in json.loads(freeze)}
+    result = re.sub(r', \d+ warnings?', '', summary[-1])
+    commit = output('git', '-C', str(ROOT), 'rev-parse', '--short=7', 'HEAD')
+    told = f'{result} ({date.today()}, {commit.strip()})'
+    return {**versions(own), 'result': told}
+
+
+def versions(python: str) -> dict:
+    """Return what is installed in an environment."""
+    printed = output(python, '-m', 'pip', 'list', '--format=json')
+    found = {row['name']: row['version'] for row in json.loads(printed)}
     return {
-        'python': output(own, '-V').split()[-1],
-        'versions': {k: v for k, v in versions.items() if SHOWN.fullmatch(k)},
-        'result': re.sub(r', \d+ warnings?', '', summary[-1]),
-        'date': date.today().isoformat(),
-        'commit': output('git', '-C', str(ROOT), 'rev-parse', 'HEAD')[:7],
+        'python': output(python, '-V').split()[-1],
+        'versions': {k: v for k, v in found.items() if SHOWN.fullmatch(k)},
     }
 
 
@@ -89,10 +89,10 @@ def table(record: dict) -> str:
     for stack, (title, _, often) in STACKS.items():
         if stack in record:
             row = record[stack]
-            versions = [f'Python {row["python"]}']
-            versions += [f'{k} {v}' for k, v in row['versions'].items()]
-            result = f'{row["result"]} ({row["date"]}, {row["commit"]})'
-            cells = [title, ', '.join(versions), result, often]
+            parts = [f'Python {row["python"]}']
+            parts += [f'{k} {v}' for k, v in row['versions'].items()]
+            result = row.get('result', 'no record yet')
+            cells = [title, ', '.join(parts), result, often]
             rows.append(f'| {" | ".join(cells)} |')
     return '\n'.join(rows)
 

@@ -5,6 +5,7 @@
 # All are copies of one environment, which has the wheel and so torch alone.
 # "plain" adds timm; demo, onnx and report, in this order, add a stack.
 set -euo pipefail
+export OMP_NUM_THREADS=1
 cd "$(dirname "$0")/.."
 root=$PWD
 wheel=$(ls "$root"/dist/mmnkd-*.whl)
