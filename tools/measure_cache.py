@@ -34,9 +34,9 @@ from mmpretrain.structures import DataSample
 from mmnkd.cache import ReplayedDataset
 from mmnkd.cache.store import Store
 from mmnkd.cache.writer import batches_of, write_blocks, writing
-from mmnkd.cli.benchmark import alternate, table
 from mmnkd.cli.cache import logits_and_classes
 from mmnkd.cli.cache import main as cache
+from mmnkd.cli.turns import alternate, table
 
 DISTILLED = 'configs/demo/nkd_wide_tiny_1xb64_digits.py'
 IMAGENET = """
