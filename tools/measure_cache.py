@@ -34,9 +34,9 @@ from mmpretrain.structures import DataSample
 from mmnkd.cache import ReplayedDataset
 from mmnkd.cache.store import Store
 from mmnkd.cache.writer import batches_of, write_blocks, writing
-from mmnkd.cli.benchmark import alternate, table
 from mmnkd.cli.cache import logits_and_classes
 from mmnkd.cli.cache import main as cache
+from mmnkd.cli.turns import alternate, table
 
 DISTILLED = 'configs/demo/nkd_wide_tiny_1xb64_digits.py'
 IMAGENET = """
@@ -137,8 +137,8 @@ class BareNKD(ImageClassifier):
         return {'loss_cls': own['loss'], 'loss_nkd': nkd}
 
 
-def stepper(config, steps, teacher=None):
-    """Return a function that trains some steps, loading included."""
+def stepper(config, teacher=None):
+    """Return a function that trains a step, loading included."""
     config = copy.deepcopy(config)
     init_default_scope('mmpretrain')
     if config.get('data_preprocessor') is not None:
@@ -161,13 +161,12 @@ def stepper(config, steps, teacher=None):
     stream = batches()
 
     def run():
-        for _ in range(steps):
-            data = model.data_preprocessor(next(stream), True)
-            losses = model(**data, mode='loss')
-            loss, _ = model.parse_losses(losses)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        data = model.data_preprocessor(next(stream), True)
+        losses = model(**data, mode='loss')
+        loss, _ = model.parse_losses(losses)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
     return run
 
@@ -203,15 +202,17 @@ def measure_step(args):
     top5 = stored(DISTILLED, folder / 'top', *short, '--topk', '5')
     live = with_live(dense, Config.fromfile(DISTILLED))
     calls = {
-        'plain': stepper(plain_of(dense), 19),
-        'bare NKD, fixed logits': stepper(plain_of(dense, 'BareNKD'), 19),
-        'NKDLoss, fixed logits': stepper(dense, 19, Constant(10)),
-        'stored, dense': stepper(dense, 19),
-        'stored, top 5': stepper(top5, 19),
-        'live teacher': stepper(live, 19),
+        'plain': stepper(plain_of(dense)),
+        'bare NKD, fixed logits': stepper(plain_of(dense, 'BareNKD')),
+        'NKDLoss, fixed logits': stepper(dense, Constant(10)),
+        'stored, dense': stepper(dense),
+        'stored, top 5': stepper(top5),
+        'live teacher': stepper(live),
     }
-    seconds = alternate(calls, args)
-    print(table('digits, replayed: 19 steps of 64', seconds, ['plain']))
+    epoch = 19  # short steps: as many rounds of them as an epoch has
+    many = argparse.Namespace(**{**vars(args), 'rounds': epoch * args.rounds})
+    seconds = alternate(calls, many)
+    print(table('digits, replayed, 64 images', seconds, ['plain']))
 
 
 def measure_resnet(args):
@@ -225,10 +226,10 @@ def measure_resnet(args):
     plain = copy.deepcopy(live)
     plain.model = plain_of(dense).model
     calls = {
-        'plain': stepper(plain, 1),
-        'stored, dense': stepper(dense, 1),
-        'stored, top 10': stepper(top10, 1),
-        'live teacher': stepper(live, 1),
+        'plain': stepper(plain),
+        'stored, dense': stepper(dense),
+        'stored, top 10': stepper(top10),
+        'live teacher': stepper(live),
     }
     seconds = alternate(calls, args)
     print(table('ResNet-18, 8x224x224', seconds, ['plain']))

@@ -81,7 +81,9 @@ def write_blocks(
         done: Any = {}
         for block in missing[start : start + ranks][rank : rank + 1]:
             try:
-                rows = _take(stream, len(store.views_of(block)[1]))
+                shape = len(store.views_of(block)[1]), store.rows.length
+                rows = torch.empty(shape, dtype=store.rows.dtype)
+                _fill(rows, stream)
                 done = store.write(block, rows)
             except (OSError, ValueError) as error:
                 done = error
@@ -96,12 +98,13 @@ def write_blocks(
             raise problems[0]
 
 
-def _take(stream: Iterator[Tensor], count: int) -> Tensor:
-    """Return the next rows of a stream of batches."""
-    parts: list[Tensor] = []
-    while sum(map(len, parts)) < count:
-        parts.append(next(stream))
-    return torch.cat(parts)
+def _fill(rows: Tensor, stream: Iterator[Tensor]) -> None:
+    """Take rows from a stream of batches; so a block is held once."""
+    filled = 0
+    while filled < len(rows):
+        part = next(stream)
+        rows[filled : filled + len(part)] = part
+        filled += len(part)
 
 
 def _open(store: Store, lock: Any) -> None:

@@ -13,9 +13,9 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Callable
@@ -27,6 +27,7 @@ from mmengine.runner import Runner
 from mmpretrain.apis import ImageClassificationInferencer
 
 from ..datasets import Digits
+from ..registry import require
 from .configs import configs_folder
 
 if TYPE_CHECKING:
@@ -47,32 +48,17 @@ METHODS = {
 
 @dataclass
 class Result:
-    """What one training came to.
+    """Hold what one training came to."""
 
-    Attributes:
-        method: Key of METHODS, or 'teacher'.
-        seed: Of weights, order of images and augmentation.
-        top1: Test accuracy in percent after each epoch.
-        seconds: Wall time of the training, its validations included.
-        checkpoint: The published weights.
-    """
-
-    method: str
+    method: str  # key of METHODS, or 'teacher'
     seed: int
-    top1: list[float]
-    seconds: float
-    checkpoint: str
+    top1: list[float]  # test accuracy in percent after each epoch
+    seconds: float  # with its validations
+    checkpoint: str  # the published weights
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train, and show what came out.
-
-    Args:
-        arguments: What follows ``mmnkd demo``.
-
-    Raises:
-        ImportError: As :func:`run_demo`.
-    """
+    """Train, and show what came out."""
     parser = argparse.ArgumentParser(
         prog='mmnkd demo',
         description='Train a teacher, and a student four ways with several '
@@ -81,21 +67,12 @@ def main(arguments: Sequence[str]) -> None:
         '  mmnkd demo --seeds 2 --work-dir demo',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        '--work-dir',
-        type=Path,
-        default=Path('work_dirs/demo'),
-        help='folder for all files (default: work_dirs/demo)',
-    )
-    parser.add_argument(
-        '--seeds', type=int, default=6, help='at least 2 (default: 6)'
-    )
-    parser.add_argument(
-        '--epochs',
-        type=int,
-        default=0,
-        help='of each training (default: as the configs say)',
-    )
+    add = parser.add_argument
+    text = 'folder for all files (default: work_dirs/demo)'
+    add('--work-dir', type=Path, default=Path('work_dirs/demo'), help=text)
+    add('--seeds', type=int, default=6, help='at least 2 (default: 6)')
+    text = 'of each training (default: as the configs say)'
+    add('--epochs', type=int, default=0, help=text)
     args = parser.parse_args(arguments)
     if args.seeds < 2 or args.epochs < 0:
         parser.error('--seeds needs at least 2, and --epochs at least 0')
@@ -109,17 +86,8 @@ def run_demo(work_dir: Path, seeds: int, epochs: int) -> None:
         work_dir: Folder for checkpoints, logs, results.json and curves.png.
         seeds: Number of seeds, at least 2 for a standard deviation.
         epochs: Epochs of each training; 0 for those of the configs.
-
-    Raises:
-        ImportError: A package of the extra ``demo`` is missing.
     """
-    needed = ('matplotlib', 'rich', 'sklearn')
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f'The demo needs {", ".join(missing)}. Run: '
-            'pip install "mmnkd[demo]"'
-        )
+    require('demo', 'The demo', 'matplotlib', 'rich', 'sklearn')
     from rich.console import Console
 
     configs = configs_folder() / 'demo'
@@ -153,23 +121,12 @@ def _train_all(
     step: Callable[[Result], None],
 ) -> tuple[Result, list[Result]]:
     """Train the teacher, then the students in parallel."""
+    train = partial(_train, configs, work_dir, options)
     with _pool() as pool:
-
-        def start(
-            method: str, name: str, seed: int, teacher: str = ''
-        ) -> Future[Result]:
-            folder = work_dir / name  # where configs look for the teacher
-            if teacher:
-                folder /= f'seed_{seed}'
-            file = configs / f'{name}.py'
-            return pool.submit(
-                _train, method, file, folder, seed, options, teacher
-            )
-
-        teacher = start('teacher', TEACHER, 0).result()
+        teacher = pool.submit(train, 'teacher', TEACHER, 0).result()
         step(teacher)
         jobs = [
-            start(method, name, seed, teacher.checkpoint)
+            pool.submit(train, method, name, seed, teacher.checkpoint)
             for seed in range(seeds)
             for method, name in METHODS.items()
         ]
@@ -181,16 +138,20 @@ def _train_all(
 
 
 def _train(
-    method: str,
-    config_file: Path,
+    configs: Path,
     work_dir: Path,
-    seed: int,
     options: dict,
-    teacher: str,
+    method: str,
+    name: str,
+    seed: int,
+    teacher: str = '',
 ) -> Result:
-    config = Config.fromfile(config_file)
+    config = Config.fromfile(configs / f'{name}.py')
+    work_dir /= name  # where configs look for the teacher
+    if teacher:
+        work_dir /= f'seed_{seed}'
     config.work_dir = str(work_dir)
-    config.experiment_name = f'{config_file.stem}_{seed}_{time.time_ns()}'
+    config.experiment_name = f'{name}_{seed}_{time.time_ns()}'
     config.randomness = {'seed': seed}
     config.merge_from_dict(options)
     if 'teacher' in config.model:
@@ -253,16 +214,15 @@ def _progress(
     console: Console, total: int
 ) -> Iterator[Callable[[Result], None]]:
     """Show a bar, and a line for each result."""
-    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+    from rich.progress import Progress
 
-    columns = [SpinnerColumn(), *Progress.get_default_columns()]
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    with Progress(console=console) as progress:
         task = progress.add_task('training', total=total)
 
         def step(result: Result) -> None:
             progress.advance(task)
             done = int(progress.tasks[task].completed)
-            progress.console.print(
+            console.print(
                 f'[{done:2}/{total}] {result.method}, seed {result.seed}: '
                 f'top-1 {result.top1[-1]:.2f} % in {result.seconds:.1f} s'
             )

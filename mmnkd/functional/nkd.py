@@ -138,10 +138,8 @@ def _plain_terms(
 ) -> tuple[Tensor, Tensor]:
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     t = F.softmax(teacher, dim=1).gather(1, index).squeeze(1)
-    cross_entropy = F.cross_entropy(
-        student, index.squeeze(1), reduction='none'
-    )
-    target_term = t * cross_entropy
+    minus_log_s = F.cross_entropy(student, index.squeeze(1), reduction='none')
+    target_term = t * minus_log_s
 
     if temperature != 1:
         student, teacher = student / temperature, teacher / temperature

@@ -14,7 +14,8 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from mmnkd.cli import main
-from mmnkd.cli.benchmark import alternate, released_nkd_loss, table
+from mmnkd.cli.benchmark import released_nkd_loss
+from mmnkd.cli.turns import alternate, table
 from mmnkd.functional import nkd_loss
 
 SHORT = ['--rounds', '2', '--warmup', '1']

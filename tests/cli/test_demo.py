@@ -87,7 +87,7 @@ def test_demo_refuses_numbers_that_make_no_sense(capsys, option):
 
 
 def test_demo_says_which_package_is_missing(capsys, monkeypatch):
-    monkeypatch.setattr('mmnkd.cli.demo.find_spec', lambda name: None)
+    monkeypatch.setattr('mmnkd.registry.find_spec', lambda name: None)
     assert main(['demo']) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert 'The demo needs matplotlib, rich, sklearn. Run: pip' in line
