@@ -30,11 +30,12 @@ without a correction for the number of methods.
 """
 
 
-MORE = """\
-Mean ± standard deviation (seeds); differences are paired by seed. Losses have
-their published values. [Results](docs/results.md) has every run, what is not
-run yet, and where NKD is not better than its baseline:
-values for 100 classes can be [too strong for ten](docs/tuning.md)."""
+MORE = (
+    'Mean ± standard deviation (seeds); differences are paired by seed. '
+    'Losses have their published values. [Results](docs/results.md) has every '
+    'run, what is not run yet, and where NKD is not better than its baseline: '
+    'values for 100 classes can be [too strong for ten](docs/tuning.md).'
+)
 MARKS = '<!-- results -->', '<!-- /results -->'
 KEYS = ('method', 'student', 'seed')
 
