@@ -50,7 +50,8 @@ def write_config(folder):
     )
     path = folder / 'teacher.pth'
     # Weights alone, which torch before 2.6 reads too.
-    torch.save({'state_dict': run.model.state_dict()}, path)
+    meta = {'dataset_meta': run.train_dataloader.dataset.metainfo}
+    torch.save({'state_dict': run.model.state_dict(), 'meta': meta}, path)
     config = Config(copy.deepcopy(BASE))
     config.model.teacher.checkpoint = str(path)
     config.dump(folder / 'student.py')

@@ -40,8 +40,9 @@ def test_a_malicious_pickle_is_refused(tmp_path, disguise):
     if disguise != 'bare':
         payload = {'message_hub': {'log': [HistoryBuffer([1], [1]), payload]}}
     torch.save({'state_dict': {}, 'extra': payload}, path)
-    with pytest.raises(pickle.UnpicklingError):
-        torch.load(path)
+    if not tiny.OLD_TORCH:  # which runs code unless it is told not to
+        with pytest.raises(pickle.UnpicklingError):
+            torch.load(path)
     with pytest.raises(ValueError, match='Unsupported.*could run code'):
         read_state_dict(str(path))
     assert not mark.exists()

@@ -19,9 +19,7 @@ from mmnkd.cli.files import (
 
 
 @pytest.fixture
-def own_loader(monkeypatch):
-    schemes = dict(CheckpointLoader._schemes)
-    monkeypatch.setattr(CheckpointLoader, '_schemes', schemes)
+def own_loader():
     read_safely()
 
 
