@@ -32,6 +32,16 @@ def reads_trainings() -> bool:
     return digit_version(torch.__version__) >= digit_version('2.6')
 
 
+def expect_reading_trainings(option: str) -> None:
+    """Refuse an option that reads what a Runner saves, if torch can't."""
+    if not reads_trainings():
+        raise ValueError(
+            'Expected torch 2.6 or later, which reads checkpoints of a '
+            f'training safely, but got {torch.__version__}. Update torch to '
+            f'use {option}.'
+        )
+
+
 def allow_mmengine_checkpoints() -> None:
     """Let torch's safe loader read what mmengine's Runner saves.
 

@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 
 import pytest
 from mmengine.logging import MMLogger
+from mmengine.runner import CheckpointLoader
 
 # What tests import holds no tests, and is imported once.
 collect_ignore = [
@@ -16,6 +17,15 @@ collect_ignore = [
     for path in Path(__file__).parent.glob('*.py')
     if not path.name.startswith('test_')
 ]
+
+
+@pytest.fixture(autouse=True)
+def own_loaders():
+    """Undo what a command in this process does to mmengine's loaders."""
+    loaders = dict(CheckpointLoader._schemes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CheckpointLoader, '_schemes', loaders)
+        yield
 
 
 @pytest.fixture

@@ -2,9 +2,17 @@
 
 import bad_configs
 import pytest
+import tiny
 from mistake import Mistake
 
 NUMBERED = sorted(enumerate(bad_configs.MISTAKES))
+CASES = [
+    pytest.param(
+        *pair,
+        marks=[tiny.needs_safe_globals] * ('--resume' in pair[1].options),
+    )
+    for pair in NUMBERED
+]
 
 
 @pytest.fixture(scope='module')
@@ -21,7 +29,7 @@ def test_without_a_mistake_nothing_is_found(folder):
 
 
 @pytest.mark.parametrize(
-    ('number', 'mistake'), NUMBERED, ids=lambda value: str(value)[:9]
+    ('number', 'mistake'), CASES, ids=lambda value: str(value)[:9]
 )
 def test_a_mistake_is_told(number, mistake, folder):
     kind, text = bad_configs.train(folder, number, mistake)

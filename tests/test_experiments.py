@@ -98,11 +98,13 @@ def check_experiment(config, work_dir, data, **more):
     assert all(torch.isfinite(v.float()).all() for v in weights.values())
 
 
+@tiny.needs_safe_globals
 def test_imagenet_experiment_trains_resumes_and_tests(imagenet, tmp_path):
     config = 'configs/nkd/nkd_resnet34_resnet18_8xb32_in1k.py'
     check_experiment(config, tmp_path, imagenet)
 
 
+@tiny.needs_safe_globals
 def test_cifar100_experiment_trains_resumes_and_tests(cifar100, tmp_path):
     config = 'configs/nkd/nkd_resnet34_resnet18_8xb16_cifar100.py'
     few = {'train_dataloader.dataset.indices': 8}

@@ -92,6 +92,7 @@ def test_optimizer_settings_are_those_of_the_plain_student(options, tmp_path):
 # 2. Every checkpoint is a plain student checkpoint.
 
 
+@tiny.needs_safe_globals
 @pytest.mark.parametrize('pattern', ['epoch_1.pth', 'epoch_2.pth', 'best_*'])
 @pytest.mark.parametrize('weights', ['state_dict', 'ema_state_dict'])
 def test_checkpoint_is_a_plain_student_checkpoint(trained, pattern, weights):

@@ -168,6 +168,7 @@ def test_distilled_step_is_finite_in_bf16_autocast(scale):
 # 10. The wrapper knows no loss by name.
 
 
+@tiny.needs_safe_globals
 def test_wrapper_knows_no_loss_by_name(tmp_path):
     config = tiny.distilled(losses={'mine': {'type': 'FeatureProjected'}})
     run = tiny.runner(config, tmp_path)

@@ -3,11 +3,13 @@
 import copy
 import time
 
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from mmengine.utils import digit_version
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
@@ -20,6 +22,11 @@ PREPROCESSOR = {
     'std': [95.8] * 3,
     'to_rgb': True,
 }
+
+OLD_TORCH = digit_version(torch.__version__) < digit_version('2.6')
+needs_safe_globals = pytest.mark.skipif(
+    OLD_TORCH, reason="torch before 2.6 can't read a training safely"
+)
 
 
 def resnet(width=4, classes=10, stages=2, **head):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from mmengine.logging import MMLogger
 from rich.console import Console
 
+from ..checkpoint import expect_reading_trainings
 from ..recipes import distill
 from . import train
 
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str]) -> None:
         out.print(f'Wrote {path}')
     if len(written.trainings) > 1:
         out.print('The teacher knows other classes. Train it first.')
+        if args.train:  # the student reads the teacher's checkpoint
+            expect_reading_trainings('--train with a teacher to be trained')
     for options in written.trainings:
         if args.train:
             train.main(options)

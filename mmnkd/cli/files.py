@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Union
 
+import torch
+from mmengine.config import Config
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.logging import print_log
 from mmengine.runner import (
     CheckpointLoader,
     get_deprecated_model_names,
@@ -15,9 +19,9 @@ from mmengine.runner import (
     get_torchvision_models,
 )
 
-from ..checkpoint import read_checkpoint
+from ..checkpoint import read_checkpoint, reads_trainings
 
-__all__ = ['WholeFiles', 'read_safely', 'write_whole']
+__all__ = ['WholeFiles', 'publish_if_possible', 'read_safely', 'write_whole']
 
 
 def write_whole() -> None:
@@ -45,6 +49,21 @@ def read_safely() -> None:
     }
     for loader, prefixes in loaders.items():
         CheckpointLoader.register_scheme(prefixes, loader, force=True)
+
+
+def publish_if_possible(config: Config) -> None:
+    """Leave out `published_keys` if torch can't read what it publishes.
+
+    mmengine reads the last checkpoint again, at the end of a training.
+    """
+    hook = (config.get('default_hooks') or {}).get('checkpoint') or {}
+    if not reads_trainings() and hook.pop('published_keys', None):
+        print_log(
+            'Nothing will be published. `published_keys` needs torch 2.6 or '
+            f'later, but this is {torch.__version__}.',
+            'current',
+            logging.WARNING,
+        )
 
 
 class WholeFiles(LocalBackend):

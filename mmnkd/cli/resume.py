@@ -18,8 +18,8 @@ from mmengine.runner import Runner
 
 from ..checkpoint import (
     allow_mmengine_checkpoints,
+    expect_reading_trainings,
     load_strictly,
-    reads_trainings,
 )
 from ..download import check_archive
 from ..hooks import GeneratorsHook
@@ -45,23 +45,20 @@ def choose_checkpoint(config: Config) -> None:
 
     Raises:
         ValueError: There are checkpoints, and none is whole, or torch is too
-            old to read them.
+            old to read any.
     """
-    if not config.get('resume') or config.get('load_from') is not None:
+    if not config.get('resume'):
+        return
+    expect_reading_trainings('--resume')
+    if config.get('load_from') is not None:
         return
     folder = _folder(config)
     if folder is None:  # on a server; mmengine looks there
         return
-    paths = sorted(folder.glob('*.pth'))
-    if paths and not reads_trainings():
-        raise ValueError(
-            'Expected torch 2.6 or later, which reads checkpoints of a '
-            f'training safely, but got {torch.__version__}. Update torch to '
-            'use --resume.'
-        )
     for part in folder.glob('.*.pth.part'):  # what a kill inside a write left
         part.unlink(missing_ok=True)
     broken: dict[Path, str] = {}
+    paths = sorted(folder.glob('*.pth'))
     found = [_look(path, broken) for path in paths]
     for file in sorted(filter(None, found), reverse=True):
         try:

@@ -18,7 +18,7 @@ from ..diagnosis import Finding, check_config, check_data
 from ..diagnosis.finding import check_names, settle
 from ..diagnosis.first_step import num_classes_of
 from .advice import advise
-from .files import read_safely, write_whole
+from .files import publish_if_possible, read_safely, write_whole
 from .launch import build_runner, read_arguments
 from .resume import choose_checkpoint, register_hooks
 
@@ -78,6 +78,7 @@ def main(arguments: Sequence[str]) -> None:
         ignored = [*ours, *(model.get('ignore_findings') or ())]
         settle(check_config(config, options), ignored)
         choose_checkpoint(config)
+        publish_if_possible(config)
         runner = build_runner(config)
         register_hooks(runner, 'resume' if config.get('resume') else 'weights')
         if runner.train_loop is not None:  # else mmengine says what lacks

@@ -63,6 +63,10 @@ def test_training_works_as_for_the_plain_student(name, student, tmp_path):
     assert all(torch.isfinite(v.float()).all() for v in distilled.values())
 
 
+@pytest.mark.skipif(
+    torch.__version__.startswith('2.1.'),
+    reason="torch 2.1 can't compile mmengine's stack_batch",
+)
 def test_runner_compiles_a_distilled_student(tmp_path):
     few = {'stages': 1}  # compiled in less time
     model = tiny.distilled(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mmpretrain
 import pytest
+import tiny
 import torch
 from command import ENVIRONMENT, MMNKD, ROOT
 from mmengine.config import Config
@@ -34,6 +35,7 @@ def run(folder, *command, code=0):
     return result.stdout
 
 
+@tiny.needs_safe_globals
 def test_distill_writes_and_trains_at_once(tmp_path):
     names = [STUDENT, TEACHER, '--teacher-checkpoint', 'none', '--out', 'a.py']
     options = ['--train', '--set', *SHORT, 'nkd.gamma=2']
@@ -51,7 +53,9 @@ def test_what_it_writes_trains_by_the_tools_of_mmpretrain(tmp_path):
     assert 'loss_tf_nkd' in run(tmp_path, sys.executable, tool, 'b.py')
 
 
-def test_a_teacher_for_a_folder_is_trained_first(tmp_path):
+@pytest.fixture
+def folder_command(tmp_path):
+    """Return a command that trains a teacher for a folder of images."""
     colors = {'red': (200, 0, 0), 'blue': (0, 0, 200)}
     for name, color in colors.items():
         (tmp_path / 'images' / name).mkdir(parents=True)
@@ -60,12 +64,29 @@ def test_a_teacher_for_a_folder_is_trained_first(tmp_path):
             image.save(tmp_path / 'images' / name / f'{number}.png')
     teacher = tmp_path / 'teacher.py'
     teacher.write_text(f'_base_ = {TEACHER!r}\ntrain_cfg = dict(max_epochs=1)')
-    names = [STUDENT, teacher, '--data', 'images', '--out', 'c.py']
+    names = [STUDENT, str(teacher), '--data', 'images', '--out', 'c.py']
     options = ['--train', '--set', 'train_cfg.max_epochs=1']
-    printed = run(tmp_path, *MMNKD, 'distill', *names, *options)
+    return ['distill', *names, *options]
+
+
+@tiny.needs_safe_globals
+def test_a_teacher_for_a_folder_is_trained_first(folder_command, tmp_path):
+    printed = run(tmp_path, *MMNKD, *folder_command)
     assert 'The teacher knows other classes. Train it first.' in printed
     for name in ('c_teacher', 'c'):
         assert (tmp_path / 'work_dirs' / name / 'epoch_1.pth').is_file()
+
+
+def test_an_old_torch_trains_no_teacher_that_it_will_not_read(
+    folder_command, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch, '__version__', '2.1.2')
+    assert main(folder_command) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert 'Expected torch 2.6 or later' in error
+    assert 'but got 2.1.2. Update torch to use --train with a' in error
+    assert not Path('work_dirs').exists()
 
 
 def test_an_error_is_told_in_one_line(tmp_path, capsys):

@@ -6,16 +6,20 @@ import stat
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from mmnkd.cli import files
-from mmnkd.cli.files import WholeFiles, read_safely, write_whole
+from mmnkd.cli.files import (
+    WholeFiles,
+    publish_if_possible,
+    read_safely,
+    write_whole,
+)
 
 
 @pytest.fixture
-def own_loader(monkeypatch):
-    schemes = dict(CheckpointLoader._schemes)
-    monkeypatch.setattr(CheckpointLoader, '_schemes', schemes)
+def own_loader():
     read_safely()
 
 
@@ -119,6 +123,21 @@ def test_every_scheme_is_read_safely_or_refused(own_loader, monkeypatch):
     assert {
         loader.__module__ for loader in CheckpointLoader._schemes.values()
     } == {'mmnkd.cli.files'}
+
+
+def test_an_old_torch_publishes_nothing_and_says_so(monkeypatch, log_text):
+    def hook():
+        keys = {'published_keys': ['state_dict'], 'interval': 1}
+        config = Config({'default_hooks': {'checkpoint': keys}})
+        publish_if_possible(config)
+        return set(config.default_hooks.checkpoint)
+
+    monkeypatch.setattr(torch, '__version__', '2.6.0')
+    assert hook() == {'published_keys', 'interval'}
+    monkeypatch.setattr(torch, '__version__', '2.1.2')
+    assert hook() == {'interval'}
+    assert 'needs torch 2.6 or later, but this is 2.1.2' in log_text()
+    publish_if_possible(Config())
 
 
 def test_a_file_without_names_is_an_error(own_loader, tmp_path):

@@ -39,6 +39,7 @@ def flip_a_bit_of_a_weight(path):
     path.write_bytes(data)
 
 
+@tiny.needs_safe_globals
 @pytest.mark.parametrize(
     'harm',
     [
@@ -61,6 +62,7 @@ def test_a_broken_newest_file_is_passed_over(harm, tmp_path, log_text):
     assert 'epoch_2.pth, the newest whole checkpoint: epoch 2, ' in log_text()
 
 
+@tiny.needs_safe_globals
 def test_tensors_are_read_once_by_who_loads_them(tmp_path, monkeypatch):
     save(tmp_path / 'epoch_1.pth', 1)
     mapped, load = [], torch.load
@@ -74,6 +76,7 @@ def test_tensors_are_read_once_by_who_loads_them(tmp_path, monkeypatch):
     assert mapped == [True]
 
 
+@tiny.needs_safe_globals
 @pytest.mark.parametrize('pointer', ['', '/moved/epoch_3.pth', 'epoch_1.pth'])
 def test_last_checkpoint_is_not_relied_on(pointer, tmp_path):
     for epoch in (1, 2):
@@ -82,6 +85,7 @@ def test_last_checkpoint_is_not_relied_on(pointer, tmp_path):
     assert chosen(tmp_path) == 'epoch_2.pth'
 
 
+@tiny.needs_safe_globals
 def test_best_files_count(tmp_path, log_text):
     save(tmp_path / 'epoch_2.pth', 2)
     best = tmp_path / 'best_accuracy_top1_epoch_2.pth'
@@ -92,6 +96,7 @@ def test_best_files_count(tmp_path, log_text):
     assert 'no state of the optimizer' in log_text()
 
 
+@tiny.needs_safe_globals
 def test_what_is_no_training_is_no_candidate(tmp_path, log_text):
     save(tmp_path / 'exported.pth', 9, message_hub=None)
     (tmp_path / '.epoch_3.pth.part').write_bytes(b'half')
@@ -102,6 +107,7 @@ def test_what_is_no_training_is_no_candidate(tmp_path, log_text):
     assert chosen(tmp_path) == 'epoch_1.pth'
 
 
+@tiny.needs_safe_globals
 def test_who_starts_anew_resumes_nothing(tmp_path):
     # mmengine would follow this to a file that is no candidate.
     (tmp_path / 'last_checkpoint').write_text('/moved/epoch_3.pth')
@@ -110,12 +116,14 @@ def test_who_starts_anew_resumes_nothing(tmp_path):
     assert config.resume is False
 
 
+@tiny.needs_safe_globals
 def test_where_no_file_is_whole_nothing_is_overwritten(tmp_path):
     (tmp_path / 'epoch_1.pth').write_bytes(b'')
     with pytest.raises(ValueError, match=r"none of \['epoch_1.pth'\] is one"):
         chosen(tmp_path)
 
 
+@tiny.needs_safe_globals
 def test_files_are_looked_for_where_the_hook_writes(tmp_path):
     save_to = tmp_path / 'elsewhere' / 'run'
     save_to.mkdir(parents=True)
@@ -129,6 +137,7 @@ def test_files_are_looked_for_where_the_hook_writes(tmp_path):
     assert chosen(run, **hooks('s3://bucket')) is None
 
 
+@tiny.needs_safe_globals
 def test_what_the_user_names_is_taken(tmp_path):
     save(tmp_path / 'epoch_1.pth', 1)
     assert chosen(tmp_path, load_from='mine.pth') == 'mine.pth'
@@ -139,6 +148,7 @@ def schedule(run):
     return [group['lr'] for group in run.optim_wrapper.param_groups]
 
 
+@tiny.needs_safe_globals
 def test_learning_rates_catch_up_after_a_best_file(tmp_path):
     scheduler = [
         {

@@ -51,6 +51,7 @@ def stop_after_first_epoch(work_dir, number):
         return process.wait(), printed.read_text()
 
 
+@tiny.needs_safe_globals
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGKILL])
 def test_training_that_is_stopped_goes_on_with_resume(number, tmp_path):
     code, output = stop_after_first_epoch(tmp_path, number)
@@ -220,6 +221,7 @@ def test_test_writes_predictions(tmp_path):
     assert out.stat().st_size > 1000
 
 
+@tiny.needs_safe_globals
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for two CPU processes')
 def test_two_processes_train_export_and_test_on_a_cpu(tmp_path):
     uskd, mgd = 'model.distill_losses.uskd', 'model.distill_losses.mgd'

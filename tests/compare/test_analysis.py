@@ -111,6 +111,7 @@ def test_a_missing_config_is_told(trained, tmp_path):
         analyze(runs(tmp_path, plain='plain_1'))
 
 
+@tiny.needs_safe_globals
 def test_other_classes_are_refused(trained, tmp_path):
     (tmp_path / 'ten').symlink_to(trained / 'plain_1')
     tiny.train(tiny.resnet(classes=12), tmp_path / 'twelve', val_cfg={})

@@ -55,7 +55,15 @@ def files_of_others(path):
     return weights
 
 
-@pytest.mark.parametrize('origin', ['cls_KD', 'MMRazor', 'MMRazor 0.x'])
+@pytest.mark.parametrize(
+    'origin',
+    [
+        # Has a number of NumPy.
+        pytest.param('cls_KD', marks=tiny.needs_safe_globals),
+        'MMRazor',
+        'MMRazor 0.x',
+    ],
+)
 def test_a_student_is_taken_out_of_a_distiller_of_others(tmp_path, origin):
     weights = files_of_others(tmp_path)
     source = str(tmp_path / f'{origin}.pth')
@@ -118,6 +126,7 @@ def config(tmp_path):
     return str(tmp_path / 'config.py')
 
 
+@tiny.needs_safe_globals
 def test_an_exported_student_is_a_plain_one(trained, tmp_path):
     saved, out = tiny.saved(trained), tmp_path / 'out' / 'x.pth'
     assert 'distill_losses.mine.project.weight' in saved['state_dict']
@@ -133,6 +142,7 @@ def test_an_exported_student_is_a_plain_one(trained, tmp_path):
         export_student(str(trained), out)
 
 
+@tiny.needs_safe_globals
 def test_the_average_or_what_was_averaged_is_taken(trained):
     saved = tiny.saved(trained)
     mine = 'distill_losses.mine.project.weight'
@@ -151,6 +161,7 @@ def test_without_ema_there_is_one_set_of_weights(tmp_path):
         read_student(str(tmp_path / 'x.pth'), ema=False)
 
 
+@tiny.needs_safe_globals
 def test_safetensors_have_the_weights_and_the_classes(trained, tmp_path):
     out = tmp_path / 'x.safetensors'
     export_student(str(trained), out)

@@ -37,7 +37,13 @@ WAYS = {
     ],
     'test': lambda file: ['test', NKD, file],
 }
-each_way = pytest.mark.parametrize('way', WAYS)
+each_way = pytest.mark.parametrize(
+    'way',
+    [
+        pytest.param(way, marks=[tiny.needs_safe_globals] * (way == 'resume'))
+        for way in WAYS
+    ],
+)
 
 
 def read_in_a_process(file, way):

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+import tiny
 from bits import assert_same_training
 from command import ENVIRONMENT, MMNKD, ROOT, run
 
@@ -107,6 +108,7 @@ def _number(name):
     return int(''.join(filter(str.isdigit, name.rpartition('_')[2])) or 0)
 
 
+@tiny.needs_safe_globals
 @pytest.mark.slow
 @pytest.mark.parametrize('loop', [EPOCHS, ITERATIONS], ids=['epochs', 'iters'])
 def test_a_killed_training_ends_with_the_same_bits(loop, tmp_path, capsys):

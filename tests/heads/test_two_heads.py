@@ -139,6 +139,7 @@ def test_a_few_steps_train_both_heads(name):
         assert not torch.equal(before[key], after[key]), key
 
 
+@tiny.needs_safe_globals
 def test_a_runner_saves_a_plain_checkpoint_of_a_two_headed_student(tmp_path):
     config = tiny.distilled(student('deit'), losses=hard(STUDENTS['deit'][2]))
     run = tiny.train(config, tmp_path)

@@ -73,6 +73,7 @@ def training(work_dir, transforms, by_epoch, own_hook=True, **keys):
     )
 
 
+@tiny.needs_safe_globals
 @pytest.mark.parametrize(
     ('by_epoch', 'transforms', 'middle', 'last'),
     [
@@ -94,6 +95,7 @@ def test_a_resumed_training_ends_with_the_same_bits(
     assert_same_training(rest / last, whole / last)
 
 
+@tiny.needs_safe_globals
 def test_workers_of_validation_that_persist_start_without_a_trace(tmp_path):
     whole, rest = tmp_path / 'whole', tmp_path / 'rest'
     middle = {'load_from': str(whole / 'epoch_2.pth'), 'resume': True}
@@ -152,6 +154,7 @@ def test_a_process_keeps_the_generator_of_its_own_gpu(monkeypatch):
     assert seeds == {0: 7, 1: 7}
 
 
+@tiny.needs_safe_globals
 def test_weights_alone_start_a_training_with_its_own_numbers(tmp_path):
     training(tmp_path / 'a', [], True).train()
     start = {'load_from': str(tmp_path / 'a' / 'epoch_4.pth')}

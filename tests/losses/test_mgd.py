@@ -72,6 +72,7 @@ def test_features_of_low_precision_do_not_overflow(dtype):
     assert torch.isfinite(result)
 
 
+@tiny.needs_safe_globals
 @pytest.mark.parametrize('tokens', [False, True], ids=['maps', 'tokens'])
 def test_parameters_are_trained_saved_and_resumed(tokens, tmp_path):
     config = distilled('MGDLoss')

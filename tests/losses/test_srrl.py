@@ -65,6 +65,7 @@ def test_srrl_is_the_formula_in_loops():
     assert actual.tolist() == pytest.approx(expected, rel=1e-10)
 
 
+@tiny.needs_safe_globals
 def test_parameters_are_trained_saved_and_resumed(tmp_path):
     check_training(distilled('SRRLLoss'), tmp_path)
 

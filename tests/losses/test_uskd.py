@@ -45,6 +45,7 @@ def test_the_weak_head_of_swin_normalizes_its_feature():
     torch.testing.assert_close(actual, expected)
 
 
+@tiny.needs_safe_globals
 @pytest.mark.parametrize(
     ('student', 'tap'),
     [

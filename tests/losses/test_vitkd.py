@@ -73,6 +73,7 @@ def test_equal_channels_need_no_projection():
     assert isinstance(vitkd(4, 4).align_high, nn.Identity)
 
 
+@tiny.needs_safe_globals
 def test_parameters_are_trained_saved_and_resumed_beside_nkd(tmp_path):
     losses = {'feat': {'type': 'ViTKDLoss'}, **tiny.nkd()}
     teacher = tiny.teacher(tiny.vit(dims=24))

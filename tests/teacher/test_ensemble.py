@@ -90,6 +90,7 @@ def test_teachers_that_nobody_asks_are_not_built():
     assert [t.network is None for t in ensemble.teachers] == [True, False]
 
 
+@tiny.needs_safe_globals
 def test_a_student_learns_from_several_teachers(tmp_path):
     losses = {
         **tiny.nkd(),
