@@ -85,6 +85,11 @@ def read_checkpoint(source: str, map_location: Any = 'cpu') -> Any:
     Args:
         source: Path or URL, see :func:`read_state_dict`.
         map_location: Where the tensors go, as in :func:`torch.load`.
+
+    Raises:
+        FileNotFoundError: As :func:`read_state_dict`.
+        ValueError: The file is damaged, would unpack to more than it is, or
+            holds objects that only ``weights_only=False`` would load.
     """
     path = Path(source).expanduser()
     if source.startswith(('http://', 'https://')):
@@ -138,6 +143,11 @@ def read_state_dict(source: str) -> dict[str, Tensor]:
         The weights by name: the file's ``state_dict`` where it has one, else
         the file itself, without the ``module.`` of DataParallel and without
         the parameters of distillation losses.
+
+    Raises:
+        FileNotFoundError: There is no such file, or it can't be downloaded.
+        ValueError: The file holds something else than weights, or objects
+            that only ``weights_only=False`` would load.
     """
     return weights_in(read_checkpoint(source), source)
 
@@ -196,7 +206,11 @@ def check_file(kind: str, name: str) -> None:
 def load_strictly(
     model: nn.Module, weights: Mapping[str, Tensor], source: str
 ) -> None:
-    """Load weights that must fit the model, name by name."""
+    """Load weights that must fit the model, name by name.
+
+    Raises:
+        ValueError: Which names are missing, unexpected or of another shape.
+    """
     try:
         missing, unexpected = model.load_state_dict(weights, strict=False)
         # A model's own hook may take a name out and make its tensor anew, as

@@ -80,6 +80,10 @@ def recorded(
     Yields:
         A dict that maps each tap to its output, filled by the forward, or to
         the parameter.
+
+    Raises:
+        TapError: The forward reached one of them never or twice, inside a
+            checkpointed block, or overwrote its output in place.
     """
     outputs: dict[str, Any] = {}
     versions: dict[str, list[list[int]]] = {}  # of each output, by tap

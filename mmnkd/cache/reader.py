@@ -29,6 +29,9 @@ class CachedTeacher:
         cache: Folder that ``mmnkd cache`` wrote.
         weights: Hash of the teacher's weights, which must be the store's; None
             for any.
+
+    Raises:
+        TypeError: `cache` is no path.
     """
 
     network: None = None  # of a live teacher, its network
@@ -69,7 +72,13 @@ class CachedTeacher:
         student_preprocessor: nn.Module,
         taps: Collection[str] = ('logits',),
     ) -> None:
-        """Check the store, every block of it, before training."""
+        """Check the store, every block of it, before training.
+
+        Raises:
+            FileNotFoundError: There is no store.
+            ValueError: It isn't whole, is another teacher's, or holds no such
+                outputs; or images are mixed in a batch.
+        """
         check_only_logits(taps)
         check_unmixed(student_preprocessor)
         if self.is_built:
@@ -128,6 +137,11 @@ class CachedTeacher:
 
         Returns:
             (N, C) float32 logits by tap.
+
+        Raises:
+            RuntimeError: :meth:`build` was not called.
+            ValueError: The samples don't replay, or the store holds views of
+                something else, or no such epoch.
         """
         store = self._store
         if store is None:

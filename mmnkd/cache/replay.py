@@ -67,6 +67,10 @@ class ReplayedDataset(Dataset):
     Attributes:
         replay: What the views are drawn from, as JSON, which every sample
             carries beside its view.
+
+    Raises:
+        TypeError, ValueError: A transform has a generator that can't be
+            seeded, or an argument has a value that it can't have.
     """
 
     def __init__(
@@ -120,7 +124,11 @@ class ReplayedDataset(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, view: tuple[int, int]) -> dict:
-        """Draw the view (epoch, index), as :class:`ReplayedSampler` yields."""
+        """Draw the view (epoch, index), as :class:`ReplayedSampler` yields.
+
+        Raises:
+            TypeError: Another sampler's, or the samples can't carry it.
+        """
         if not isinstance(view, tuple):
             raise TypeError(
                 f'Expected the (epoch, index) of a view, but got {view!r}. '
@@ -182,6 +190,10 @@ class ReplayedSampler(Sampler):
         sampler: The sampler or its config.
         dataset: A :class:`ReplayedDataset`.
         seed: Of the order, for the sampler.
+
+    Raises:
+        TypeError: `dataset` doesn't replay.
+        ValueError: The sampler's views can't be replayed.
     """
 
     def __init__(

@@ -60,6 +60,12 @@ def compare(
         images: How many of the images, evenly spaced; None for all.
         track: Shows the progress, called as ``rich.progress.track``: with an
             iterable, a description and a length.
+
+    Raises:
+        FileNotFoundError: A folder, log, config, checkpoint or the data isn't
+            there.
+        ImportError: A package of the extra ``report`` is missing.
+        ValueError: A log is broken, or runs have nothing to compare.
     """
     packages = ('jinja2', 'matplotlib', 'scipy', 'torchmetrics')
     require('report', 'mmnkd compare', *packages)

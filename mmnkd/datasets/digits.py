@@ -24,6 +24,10 @@ class Digits(BaseDataset):
         split: 'train' or 'test'.
         **kwargs: Those of ``mmpretrain.datasets.BaseDataset``.
 
+    Raises:
+        ValueError: The split is another.
+        ImportError: scikit-learn is not installed.
+
     Reference:
         Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI
         Machine Learning Repository, 1998.

@@ -51,6 +51,12 @@ def write_onnx(
         ``differences``: the largest absolute difference of a logit between
         onnxruntime and PyTorch for each of BATCH_SIZES; ``largest_logit``, to
         judge them by; ``image_size``.
+
+    Raises:
+        ImportError: A package of the extra ``onnx`` is missing.
+        ValueError: There is no image size, the names don't fit the classes,
+            the network has an operator that ONNX lacks or takes one batch size
+            only, or the two differ. No file is left.
     """
     require('onnx', 'An .onnx file', 'onnx', 'onnxruntime', 'onnxscript')
     if image_size is None:

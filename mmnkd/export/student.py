@@ -68,6 +68,10 @@ def read_student(source: str, *, ema: bool = True) -> Student:
             (``architecture.``).
         ema: Of a training with EMA, take the average, which is what its
             Runner validates; else the weights that were averaged.
+
+    Raises:
+        FileNotFoundError, ValueError: As
+            :func:`mmnkd.checkpoint.read_state_dict`; or the file has no EMA.
     """
     content = read_checkpoint(source)
     if not ema:
@@ -106,6 +110,12 @@ def export_student(
         What was written: ``origin``, ``tensors`` (their number), ``classes``
         (names or None), and of an ``.onnx`` what
         :func:`mmnkd.export.onnx.write_onnx` returns.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`read_student`; or the weights
+            do not fit the config, or the network can't be an ``.onnx``.
+        FileExistsError: There is a file at `target`.
+        ImportError: A package of the extra ``onnx`` is missing.
     """
     target = _new_file(target)
     if target.suffix == '.onnx' and config is None:

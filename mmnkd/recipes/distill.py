@@ -65,6 +65,11 @@ def distill(
         settings: ``'nkd.gamma=1.0'``, or ``'randomness.seed=1'``.
         data: A folder of images by class; None for the config's own data.
         command: What the file says it was written by.
+
+    Raises:
+        FileExistsError: There is something at `out` already.
+        FileNotFoundError, ImportError, ValueError, TypeError: What isn't as it
+            should be. Nothing is written then.
     """
     files = _Files.beside(out)  # the rest takes seconds
     job = _Job(

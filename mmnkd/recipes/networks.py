@@ -96,6 +96,11 @@ def read_network(name: str) -> Network:
         name: A config file, ``'mmpretrain::resnet/resnet18_8xb32_in1k.py'``,
             a name from mmpretrain's model zoo, ``'timm:NAME'``, or
             ``'hf:NAME'`` for a model or a folder of transformers.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: timm or transformers isn't installed.
+        ValueError: There is no such name, or it is no classifier's config.
     """
     if name.startswith('timm:'):
         return _of_timm(name[5:])

@@ -149,6 +149,11 @@ class FrozenTeacher:
         Args:
             student_preprocessor: What the student's images went through.
             taps: What will be asked for, to be checked now.
+
+        Raises:
+            FileNotFoundError, ValueError: The config, the weights or a tap
+                isn't what it should be, or the processes have different
+                weights.
         """
         if self._built is not None:
             self._built.expect(taps)

@@ -85,6 +85,9 @@ class Teacher:
 
         Returns:
             The outputs by tap.
+
+        Raises:
+            ValueError: The network puts out no logits, or not enough.
         """
         self.expect(taps)
         images = self.adapt(images)
