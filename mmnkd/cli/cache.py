@@ -118,7 +118,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         'and write OUT/cached.py, which trains from them. Interrupted, the '
         'same command goes on after the last whole block.',
         epilog='examples:\n  mmnkd cache my.py --out store\n'
-        '  mmnkd cache my.py --out store --epochs 30 --wrap --topk 50',
+        '  mmnkd cache my.py --out store --epochs 30 --wrap --topk 50\n\n'
+        'exit codes: 0 done, 1 an error, 2 wrong usage, 130 interrupted',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

@@ -113,10 +113,11 @@ def test_wrong_usage_exits_with_2(capsys, arguments, message):
 
 
 @pytest.mark.parametrize('name', COMMANDS)
-def test_help_has_two_examples(name, capsys):
+def test_help_has_two_examples_and_exit_codes(name, capsys):
     printed, _ = usage(capsys, name, '--help')
     _, _, examples = printed.partition('examples:')
     assert examples.count(f'\n  mmnkd {name}') == 2
+    assert 'exit codes:' in printed
 
 
 @pytest.mark.parametrize('name', ['train', 'test'])
