@@ -125,7 +125,8 @@ def _loader(config: Config, images: Optional[int]) -> DataLoader:
         dataset = DATASETS.build(settings['dataset'])
         if images is not None and images < len(dataset):
             chosen = [i * len(dataset) // images for i in range(images)]
-            dataset = dataset.get_subset(chosen)
+            # In place: mmengine's copy remembers objects of earlier copies.
+            dataset.get_subset_(chosen)
         return Runner.build_dataloader(
             {
                 **settings,

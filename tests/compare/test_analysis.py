@@ -5,8 +5,10 @@ import shutil
 import pytest
 import tiny
 import torch
+from mmengine.config import Config
 
 from mmnkd.compare.analysis import EXAMPLES, analyze
+from mmnkd.compare.predict import _loader
 from mmnkd.compare.runs import find_runs
 
 pytest.importorskip('torchmetrics')
@@ -90,6 +92,22 @@ def test_a_teacher_that_is_gone_is_a_note(trained, tmp_path):
     assert found.teacher is None
     assert 'the teacher of nkd: Expected a checkpoint' in found.notes[0]
     assert found.examples == []
+
+
+def test_a_part_of_the_images_is_read_however_many_data_sets_came_before():
+    # mmengine's get_subset takes a new object for one that is gone, where
+    # both had one address: 3 times in these 300.
+    pipeline = [{'type': 'ResizeEdge', 'scale': 8}, {'type': 'PackInputs'}]
+    dataset = {'type': 'Digits', 'split': 'test', 'pipeline': pipeline}
+    keys = {'batch_size': 4, 'num_workers': 0, 'dataset': dataset}
+    config = Config({'val_dataloader': keys})
+    kept = []
+    for number in range(300):
+        loader = _loader(config, 4)
+        assert len(loader.dataset) == 4
+        assert loader.dataset[3]['inputs'].shape == (3, 8, 8)
+        others = [Config() for _ in range(number % 6)]
+        kept.append(loader if number % 3 else others)
 
 
 # What can't be compared.
