@@ -24,7 +24,8 @@ __all__ = ['check_archive', 'downloaded', 'sha256_of', 'warn_of_hash']
 
 SILENCE = 30.0  # seconds that a server may say nothing
 PAUSES = (1.0, 5.0)  # seconds before each new attempt
-_HASHED_NAME = re.compile(r'-([0-9a-f]{8,})\.pth$')
+# The hash in a name of mmengine's CheckpointHook is not one of the file.
+_HASHED_NAME = re.compile(r'^(?!(?:epoch|iter|best)_).*-([0-9a-f]{8,})\.pth$')
 
 
 def downloaded(url: str) -> Path:
@@ -46,9 +47,8 @@ def downloaded(url: str) -> Path:
 def warn_of_hash(path: Path) -> None:
     """Log where a local file isn't what its name says.
 
-    No error, because the hash that mmengine's CheckpointHook writes into the
-    names of published files is not one of the file, and because digits alone
-    may be a date.
+    No error, because digits alone may be a date, and because somebody may have
+    renamed what mmengine published.
     """
     try:
         check_hash(path)

@@ -185,3 +185,13 @@ def test_a_local_file_is_checked_against_its_name(tmp_path, log_text):
         assert 'right file' not in log_text()
         read_state_dict(str(path))
     assert 'but its name says abcd0123' in log_text()
+
+
+@pytest.mark.parametrize('name', ['epoch_9', 'iter_90', 'best_top1_epoch_9'])
+def test_a_name_of_mmengines_hook_has_another_hash(name, server, log_text):
+    folder, url, _ = server
+    path = folder / f'{name}-0123abcd.pth'
+    save(path)
+    read_state_dict(str(path))
+    assert 'right file' not in log_text()
+    read_state_dict(f'{url}/{path.name}')

@@ -75,7 +75,7 @@ def listed(what: str) -> list[list[str]]:
 
 def _registered(registry: Registry, place: str) -> list[list[str]]:
     return [
-        [name, (kind.__doc__ or '').partition('\n')[0]]
+        [name, (kind.__doc__ or '').partition('\n')[0].replace('``', '')]
         for name, kind in sorted(registry.module_dict.items())
         if kind.__module__.startswith(place)
     ]
