@@ -230,9 +230,9 @@ def _examples(
 
 def _pixels(network: Network, place: int) -> Tensor:
     """Return an image as the pipeline leaves it, (H, W, 3) uint8 RGB."""
-    image = network.loader.dataset[place]['inputs']
-    if len(image) == 1:
-        image = image.expand(3, -1, -1)
+    image = network.loader.dataset[place]['inputs'][:3]
+    if len(image) < 3:
+        image = image[:1].expand(3, -1, -1)
     elif Format.of(network.model.data_preprocessor).to_rgb:
         image = image.flip(0)  # it is BGR until then
     return image.clamp(0, 255).to(torch.uint8).permute(1, 2, 0)

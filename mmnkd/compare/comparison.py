@@ -86,6 +86,6 @@ def write_page(comparison: Comparison, path: Union[str, os.PathLike]) -> None:
     """Write one HTML page that needs no other file and no network."""
     from .page import render
 
-    path = Path(path)
+    path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(render(comparison), encoding='utf8')

@@ -36,7 +36,8 @@ def curves(
     }
     some = next(iter(runs.values()))[0]
     x = 'epoch' if some.by_epoch else 'iteration'
-    end = max(band.steps[-1] for band in bands.values() if band.steps)
+    ends = [band.steps[-1] for band in bands.values() if band.steps]
+    end = max(ends, default=0)
     charts = []
     for part, start in (('Whole training', -1), ('Last third', end * 2 / 3)):
         drawn = {n: Line.of(band, start) for n, band in bands.items()}
@@ -50,14 +51,10 @@ def losses(
     runs: Mapping[str, Sequence[Run]], numbers: Mapping[str, int]
 ) -> list[tuple[str, str]]:
     """Draw each loss term that is logged, for the names that have it."""
-    terms = {term for some in runs.values() for r in some for term in r.losses}
-    last = max(
-        max(curve)
-        for some in runs.values()
-        for run in some
-        for curve in run.losses.values()
-    )
-    width = max(1, math.ceil(last / _POINTS))
+    every = [run for some in runs.values() for run in some]
+    terms = {term for run in every for term in run.losses}
+    last = [max(curve) for run in every for curve in run.losses.values()]
+    width = max(1, math.ceil(max(last, default=0) / _POINTS))
     charts = []
     for term in sorted(terms, key=lambda term: (term != 'loss_cls', term)):
         drawn = {

@@ -128,17 +128,16 @@ def _gains(analysis: Optional[Analysis]) -> dict[str, list[Change]]:
 def _listed(comparison: Comparison) -> list[dict[str, Any]]:
     """List the runs with what tells them apart."""
     listed = []
-    for name, some in comparison.runs.items():
-        for run in some:
-            curve = run.val[comparison.metric]
+    for row, some in zip(comparison.rows, comparison.runs.values()):
+        for run, final, best in zip(some, row.final, row.best):
             listed.append(
                 {
-                    'name': name,
+                    'name': row.name,
                     'folder': run.folder,
                     'seed': _NONE if run.seed is None else run.seed,
-                    'end': max(curve),
-                    'final': curve[max(curve)],
-                    'best': max(curve.values()),
+                    'end': max(run.val[comparison.metric]),
+                    'final': final,
+                    'best': best,
                 }
             )
     return listed

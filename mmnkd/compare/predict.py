@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from ..checkpoint import load_strictly
 from ..export import read_student
@@ -77,8 +77,7 @@ def open_student(run: Run, device: str, images: Optional[int]) -> Network:
     model = MODELS.build(read_source(run.config_file).config)
     load_strictly(model, student.weights, path)
     model = model.to(device).eval()
-    loader = _loader(Config.fromfile(run.config_file), images)
-    known = getattr(loader.dataset, 'metainfo', {}).get('classes')
+    loader, known = _loader(Config.fromfile(run.config_file), images)
     return Network(
         lambda x: as_logits(model(x), model, '', 'logits_tap'),
         model,
@@ -97,14 +96,15 @@ def find_teacher(run: Run) -> Any:
 
 def teach(student: Network, teacher: Any) -> Network:
     """Let a student's teacher answer, in eval mode, for the same images."""
-    if isinstance(teacher, dict):
-        if 'cache' in teacher:
-            raise ValueError(
-                'Expected a live teacher, but the config has a stored one, '
-                'which has no answers for the validation images.'
-            )
-        teacher = {**teacher, 'mode': 'eval'}
-    built = make_teacher(teacher)
+    is_one = isinstance(teacher, dict)
+    teachers = [teacher] if is_one else teacher
+    if any('cache' in one for one in teachers):
+        raise ValueError(
+            'Expected a live teacher, but the config has a stored one, '
+            'which has no answers for the validation images.'
+        )
+    teachers = [{**one, 'mode': 'eval'} for one in teachers]
+    built = make_teacher(teachers[0] if is_one else teachers)
     built.build(student.model.data_preprocessor, ['logits'])
     return Network(
         lambda images: built(images, ['logits'])['logits'],
@@ -114,7 +114,10 @@ def teach(student: Network, teacher: Any) -> Network:
     )
 
 
-def _loader(config: Config, images: Optional[int]) -> DataLoader:
+def _loader(
+    config: Config, images: Optional[int]
+) -> tuple[DataLoader, Optional[Sequence]]:
+    """Return the validation data, and the names of its classes."""
     settings = config.get('val_dataloader') or config.get('test_dataloader')
     if settings is None:
         raise ValueError(
@@ -123,14 +126,15 @@ def _loader(config: Config, images: Optional[int]) -> DataLoader:
         )
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         dataset = DATASETS.build(settings['dataset'])
+        known = getattr(dataset, 'metainfo', {}).get('classes')
         if images is not None and images < len(dataset):
             chosen = [i * len(dataset) // images for i in range(images)]
-            # In place: mmengine's copy remembers objects of earlier copies.
-            dataset.get_subset_(chosen)
-        return Runner.build_dataloader(
+            dataset = Subset(dataset, chosen)
+        loader = Runner.build_dataloader(
             {
                 **settings,
                 'dataset': dataset,
                 'sampler': {'type': 'DefaultSampler', 'shuffle': False},
             }
         )
+    return loader, known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ def find_runs(named: Sequence[str]) -> dict[str, list[Run]]:
                 'Expected NAME=WORK_DIR, as in nkd=work_dirs/nkd, but got '
                 f'{text!r}.'
             )
-        found = sorted(Path(path) for path in glob.glob(pattern))
+        found = sorted(map(Path, glob.glob(os.path.expanduser(pattern))))
         found = [path for path in found if path.is_dir()]
         if not found:
             raise FileNotFoundError(
@@ -109,7 +110,7 @@ def read_run(folder: Path) -> Run:
         first = next((line for line in lines if 'iter' in line), None)
         if first is None:  # a test, or a start that failed
             continue
-        run.by_epoch = 'epoch' in first
+        run.by_epoch = 'epoch' in first and not _number_validations(lines)
         _cut(run.train, first['iter'])
         _cut(run.val, first['epoch'] if run.by_epoch else first['iter'])
         for line in lines:
@@ -140,6 +141,21 @@ def _lines(log: Path) -> Iterator[dict]:
             ) from error
         if isinstance(values, dict) and 'step' in values:
             yield values
+
+
+def _number_validations(lines: Sequence[dict]) -> bool:
+    """Give validations their iteration; tell whether they needed it.
+
+    An iteration-based loop counts no epochs, and LoggerHook by default logs
+    all its validations as of epoch 0.
+    """
+    iteration, changed = 0, False
+    for line in lines:
+        if 'iter' in line:
+            iteration = line['step']
+        elif iteration and not line['step']:
+            line['step'], changed = iteration, True
+    return changed
 
 
 def _cut(curves: Mapping[str, Curve], start: int) -> None:

@@ -8,7 +8,12 @@ import torch
 from mmengine.config import Config
 
 from mmnkd.compare.analysis import EXAMPLES, analyze
-from mmnkd.compare.predict import _loader
+from mmnkd.compare.predict import (
+    _loader,
+    find_teacher,
+    open_student,
+    teach,
+)
 from mmnkd.compare.runs import find_runs
 
 pytest.importorskip('torchmetrics')
@@ -94,20 +99,33 @@ def test_a_teacher_that_is_gone_is_a_note(trained, tmp_path):
     assert found.examples == []
 
 
-def test_a_part_of_the_images_is_read_however_many_data_sets_came_before():
-    # mmengine's get_subset takes a new object for one that is gone, where
-    # both had one address: 3 times in these 300.
-    pipeline = [{'type': 'ResizeEdge', 'scale': 8}, {'type': 'PackInputs'}]
-    dataset = {'type': 'Digits', 'split': 'test', 'pipeline': pipeline}
+@pytest.mark.parametrize('kind', ['Concat', 'Repeat', 'KFold'])
+def test_a_part_of_wrapped_data_is_read_too(kind):
+    pipeline = [{'type': 'PackInputs'}]
+    digits = {'type': 'Digits', 'split': 'test', 'pipeline': pipeline}
+    given = {
+        'Concat': {'datasets': [digits, digits]},
+        'Repeat': {'dataset': digits, 'times': 2},
+        'KFold': {'dataset': digits, 'fold': 0, 'num_splits': 2},
+    }[kind]
+    dataset = {'type': f'{kind}Dataset', **given}
     keys = {'batch_size': 4, 'num_workers': 0, 'dataset': dataset}
-    config = Config({'val_dataloader': keys})
-    kept = []
-    for number in range(300):
-        loader = _loader(config, 4)
-        assert len(loader.dataset) == 4
-        assert loader.dataset[3]['inputs'].shape == (3, 8, 8)
-        others = [Config() for _ in range(number % 6)]
-        kept.append(loader if number % 3 else others)
+    loader, classes = _loader(Config({'val_dataloader': keys}), 4)
+    (batch,) = loader
+    assert len(batch['inputs']) == 4
+    assert len(classes) == 10
+
+
+def test_only_live_teachers_of_several_are_asked(trained):
+    (run,) = runs(trained, nkd='nkd_1')['nkd']
+    student = open_student(run, 'cpu', 4)
+    one = {**find_teacher(run), 'mode': 'train'}
+    both = teach(student, [one, one])
+    (expected,) = list(teach(student, one).predictions())
+    (found,) = list(both.predictions())
+    torch.testing.assert_close(found, expected)
+    with pytest.raises(ValueError, match='the config has a stored one'):
+        teach(student, [one, {'cache': 'store'}])
 
 
 # What can't be compared.

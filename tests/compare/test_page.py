@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from mmnkd.compare import compare, write_page
+from mmnkd.compare.page import _listed
 
 pytest.importorskip('torchmetrics')
 BROWSER = next(
@@ -118,6 +119,27 @@ def test_logs_alone_make_a_page(trained, tmp_path):
     assert '<h1>only</h1>' in text
     assert 'loss_nkd_target' in text
     assert 'Calibration' not in text
+
+
+def test_the_best_is_the_smallest_where_smaller_is_better(log, tmp_path):
+    values = enumerate((0.3, 0.05, 0.1), 1)
+    lines = ['{"loss": 1.0, "epoch": 1, "iter": 1, "step": 1}']
+    lines += [f'{{"calibration/ece": {v}, "step": {s}}}' for s, v in values]
+    log('run', *lines)
+    found = compare([f'a={tmp_path}/run'])
+    (listed,) = _listed(found)
+    assert (listed['final'], listed['best']) == (0.1, 0.05)
+
+
+def test_seeds_without_a_common_validation_or_a_loss_make_a_page(
+    log, tmp_path
+):
+    for seed in (1, 2):
+        of_train = '{"time": 1.0, "epoch": 1, "iter": 1, "step": 1}'
+        of_val = f'{{"accuracy/top1": 9.0, "step": {seed}}}'
+        log(f'run_{seed}', of_train, of_val)
+    write_page(compare([f'a={tmp_path}/run_*']), tmp_path / 'x.html')
+    assert 'accuracy' in (tmp_path / 'x.html').read_text(encoding='utf8')
 
 
 def test_a_missing_package_is_told_with_its_command(trained, monkeypatch):

@@ -73,6 +73,18 @@ def test_a_training_by_iterations_counts_those(log):
     assert run.val['accuracy/top1'] == {10: 5.0}
 
 
+def test_an_iteration_based_loop_is_read_as_mmengine_logs_it(tmp_path):
+    keys = {
+        'train_cfg': {'by_epoch': False, 'max_iters': 6, 'val_interval': 2},
+        'default_hooks': {'logger': {'type': 'LoggerHook', 'interval': 1}},
+        'val_cfg': {},
+    }
+    tiny.train(tiny.resnet(), tmp_path, **keys)
+    run = read_run(tmp_path)
+    assert not run.by_epoch
+    assert list(run.val['accuracy/top1']) == [2, 4, 6]
+
+
 def test_a_last_line_that_was_cut_off_is_left_out(log):
     run = read_run(log('run', *epochs([1]), '{"loss": 1.0, "ep'))
     assert list(run.train['loss']) == [1, 2]
@@ -102,6 +114,12 @@ def test_the_last_checkpoint_is_taken(log):
 
 
 # What the user gives.
+
+
+def test_a_home_folder_is_found(log, tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    log('run', *epochs([1]))
+    assert find_runs(['a=~/ru*'])['a'][0].folder == tmp_path / 'run'
 
 
 def test_a_pattern_gives_the_seeds_of_a_name(trained):
