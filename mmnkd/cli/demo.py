@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     args = parser.parse_args(arguments)
     if args.seeds < 2 or args.epochs < 0:
         parser.error('--seeds needs at least 2, and --epochs at least 0')
-    run_demo(args.work_dir, args.seeds, args.epochs)
+    run_demo(args.work_dir.expanduser(), args.seeds, args.epochs)
 
 
 def run_demo(work_dir: Path, seeds: int, epochs: int) -> None:

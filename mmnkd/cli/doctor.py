@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         if args.json == '-':
             print(text)
         else:
-            Path(args.json).write_text(text, encoding='utf8')
+            Path(args.json).expanduser().write_text(text, encoding='utf8')
     return report.exit_code
 
 

@@ -82,7 +82,8 @@ def build_runner(config: Config) -> Runner:
 
 
 def _prepare_for_cpu(config: Config) -> None:
-    if config.get('optim_wrapper', {}).get('type') == 'AmpOptimWrapper':
+    optimizer = config.get('optim_wrapper') or {}
+    if optimizer.get('type') == 'AmpOptimWrapper':
         raise ValueError(
             'Mixed precision (--amp, AmpOptimWrapper) needs a GPU, and torch '
             f'{torch.__version__} sees none here. Train without it.'

@@ -102,6 +102,8 @@ def _look(path: Path, broken: dict[Path, str]) -> Optional[_Found]:
         return _Found(
             meta['iter'], 'optimizer' in content, meta['epoch'], path
         )
+    except (MemoryError, PermissionError):  # it may be whole
+        raise
     except Exception as error:  # of any kind, as files are
         broken[path] = f'{type(error).__name__}: {error}'
         return None
@@ -161,7 +163,7 @@ class LoadedHook(Hook):
         Raises:
             ValueError: It doesn't fit.
         """
-        model = _student(runner)
+        model = bare_model(runner)
         weights = checkpoint
         if 'state_dict' in checkpoint:
             weights = checkpoint['state_dict']
@@ -204,13 +206,11 @@ class LoadedHook(Hook):
         self._lacks_schedulers = 'param_schedulers' not in checkpoint
 
 
-def _student(runner: Runner) -> Any:
-    model = (
-        runner.model.module
-        if is_model_wrapper(runner.model)
-        else (runner.model)
-    )
-    # Test-time augmentation is a model around the model.
+def bare_model(runner: Runner) -> Any:
+    """Return the model without what data parallelism or TTA puts around."""
+    model = runner.model
+    if is_model_wrapper(model):
+        model = model.module
     return model.module if isinstance(model, BaseTTAModel) else model
 
 

@@ -20,7 +20,7 @@ from ..diagnosis.first_step import num_classes_of
 from .advice import advise
 from .files import publish_if_possible, read_safely, write_whole
 from .launch import build_runner, read_arguments
-from .resume import choose_checkpoint, register_hooks
+from .resume import bare_model, choose_checkpoint, register_hooks
 
 __all__ = ['main']
 
@@ -116,7 +116,7 @@ def _check_data(runner: Runner) -> list[Finding]:
     is_counted = hasattr(loader.dataset, '__len__')
     return check_data(
         loader.dataset,
-        num_classes=num_classes_of(runner.model),
+        num_classes=num_classes_of(bare_model(runner)),
         batches=len(loader) if is_counted else None,
     )
 

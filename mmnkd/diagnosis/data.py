@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
 
-from .classes import compare_classes
 from .finding import Finding
 
 __all__ = ['check_data', 'read_labels']
@@ -20,7 +18,6 @@ def check_data(
     dataset: Any,
     *,
     num_classes: Optional[int] = None,
-    teacher_classes: Optional[Sequence[str]] = None,
     batches: Optional[int] = None,
     labels: Optional[np.ndarray] = None,
 ) -> list[Finding]:
@@ -29,14 +26,11 @@ def check_data(
     Args:
         dataset: A data set of mmpretrain or mmengine that was read.
         num_classes: Classes of the student's head, None if it doesn't tell.
-        teacher_classes: Names of the teacher's, one for each of the
-            student's; None if they aren't known.
         batches: Batches of an epoch, None if they aren't counted.
         labels: What :func:`read_labels` returned; None to read them here.
 
     Returns:
-        ``no-images``, ``class-count``, ``class-order``, ``label-range``
-        (errors) and ``class-names`` (a warning).
+        ``no-images``, ``class-count`` and ``label-range``.
     """
     if not hasattr(dataset, '__len__'):
         return []
@@ -63,8 +57,6 @@ def check_data(
     findings = []
     if names and num_classes:
         findings += compare_counts(len(names), num_classes)
-    if names and teacher_classes:
-        findings += compare_classes(teacher_classes, names)
     if labels is None:
         labels = read_labels(dataset)
     if labels is not None and labels.size and num_classes:

@@ -81,14 +81,16 @@ def _with_bases(path: Path) -> Iterator[Path]:
     yield path
     tree = _parse(path, path.read_text(encoding='utf8'))
     for base in _bases(tree):
-        if '::' not in base:
+        if '::' not in base and base.endswith('.py'):
             yield from _with_bases(path.parent / base)
 
 
 def _bases(tree: ast.Module) -> Iterable[str]:
     for node in tree.body:
         if isinstance(node, ast.Assign) and '_base_' in _targets(node):
-            bases = ast.literal_eval(node.value)
+            # mmengine evaluates it, too, when it reads the config.
+            expression = ast.Expression(node.value)
+            bases = eval(compile(expression, '_base_', 'eval'), {})
             return [bases] if isinstance(bases, str) else bases
     return []
 

@@ -105,7 +105,9 @@ def ask_teacher(
     """
     if 'logits' not in model.distill_losses.teacher_taps:
         return None, ''
-    training = isinstance(model.teacher, CachedTeacher) or not val
+    teachers = getattr(model.teacher, 'teachers', [model.teacher])
+    is_stored = any(isinstance(one, CachedTeacher) for one in teachers)
+    training = is_stored or not val
     logits, targets = [], []
     for batch in train if training else val:
         data = preprocessed(model, batch, training)

@@ -106,9 +106,13 @@ class Report:
         return VERDICTS[self.exit_code]
 
     def add(self, findings: Sequence[Finding]) -> None:
-        """Note findings, but for what an earlier stage has told."""
-        told = {finding.name for finding in self.findings}
-        self.findings += [f for f in findings if f.name not in told]
+        """Note findings, but for what an earlier stage has told.
+
+        A warning doesn't stand for a later error of its name.
+        """
+        told = {(f.name, f.level) for f in self.findings}
+        told |= {(f.name, 'warning') for f in self.errors}
+        self.findings += [f for f in findings if (f.name, f.level) not in told]
 
     def drop(self, name: str) -> None:
         """Forget findings of a name, for a better one."""

@@ -23,6 +23,7 @@ from views import (
 )
 
 from mmnkd.cache import CachedTeacher
+from mmnkd.diagnosis.examine import examine
 
 
 class Recorder(Hook):
@@ -148,6 +149,9 @@ def test_several_stores_are_mixed_as_live_teachers_are(tmp_path):
     expected, _ = losses_of(live_config(cached), tmp_path / 'b')
     for one, other in zip(stored, expected):
         assert one == pytest.approx(other, rel=2e-3)
+    report = examine(cached, batches=1, device='cpu')
+    assert report.errors == []
+    assert report.signal_on == 'training'
 
 
 def test_a_longer_training_wraps_round_only_when_asked(tmp_path):

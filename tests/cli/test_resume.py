@@ -7,7 +7,8 @@ import tiny
 import torch
 from mmengine.config import Config
 
-from mmnkd.cli.resume import LoadedHook, choose_checkpoint
+from mmnkd.cli.resume import LoadedHook, bare_model, choose_checkpoint
+from mmnkd.diagnosis.first_step import num_classes_of
 
 
 def save(path, epoch, **parts):
@@ -74,6 +75,25 @@ def test_tensors_are_read_once_by_who_loads_them(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, 'load', recorded)
     assert chosen(tmp_path) == 'epoch_1.pth'
     assert mapped == [True]
+
+
+def test_a_file_that_can_not_be_read_now_is_not_passed_over(
+    tmp_path, monkeypatch
+):
+    save(tmp_path / 'epoch_1.pth', 1)
+
+    def refused(*args, **kwargs):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(torch, 'load', refused)
+    with pytest.raises(PermissionError):
+        chosen(tmp_path)
+
+
+def test_the_classes_of_a_wrapped_model_are_known(tmp_path):
+    run = tiny.runner(tiny.resnet(classes=7), tmp_path)
+    run.model = torch.nn.DataParallel(run.model)
+    assert num_classes_of(bare_model(run)) == 7
 
 
 @tiny.needs_safe_globals

@@ -30,8 +30,7 @@ def names(findings):
 
 
 def test_a_data_set_that_fits_is_no_finding():
-    classes = [str(digit) for digit in range(10)]
-    assert not check_data(digits(), num_classes=10, teacher_classes=classes)
+    assert not check_data(digits(), num_classes=10)
     assert not check_data(Listed([0, 2, 1]), num_classes=3)
 
 
@@ -56,12 +55,6 @@ def test_a_head_of_another_size_is_found(count, level):
 
 def test_an_empty_data_set_is_an_error():
     assert names(check_data(Listed([]))) == [('no-images', 'error')]
-
-
-def test_the_order_of_the_teachers_classes_is_compared():
-    classes = [str(digit) for digit in range(9, -1, -1)]
-    findings = check_data(digits(), teacher_classes=classes)
-    assert names(findings) == [('class-order', 'error')]
 
 
 def test_samples_without_a_label_are_not_counted():

@@ -2,6 +2,7 @@
 
 import pytest
 from command import ROOT
+from mmengine.config import Config
 
 from mmnkd.diagnosis import find_dead_keys
 
@@ -31,6 +32,15 @@ def test_dead_keys_are_found(tmp_path):
         str(heir): ['train_pipeline', 'max_epochs'],
         str(tmp_path / 'base.py'): ['lr_config'],
     }
+
+
+def test_bases_are_those_that_mmengine_finds(tmp_path):
+    (tmp_path / 'a.py').write_text('lr_config = 1\n')
+    (tmp_path / 'b.yml').write_text('model: {type: A}')
+    (tmp_path / 'heir.py').write_text("_base_ = ['./a.py'] + ['./b.yml']\n")
+    assert Config.fromfile(tmp_path / 'heir.py').model.type == 'A'
+    found = find_dead_keys(tmp_path / 'heir.py')
+    assert found == {str(tmp_path / 'a.py'): ['lr_config']}
 
 
 def test_dead_keys_are_looked_for_in_python_only(tmp_path):

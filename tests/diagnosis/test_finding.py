@@ -1,12 +1,14 @@
 """Findings: their names, and what becomes of them."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from command import ROOT
 
 from mmnkd.diagnosis import Finding
 from mmnkd.diagnosis.finding import NAMES, check_names, settle
+from mmnkd.diagnosis.report import Report
 
 ERROR = Finding('class-order', 'error', 'Expected a, but got b.', 'Do c.')
 WARNING = Finding('teacher-flat', 'warning', 'Expected d.', 'Do e.')
@@ -23,6 +25,16 @@ def test_errors_are_raised_together_and_warnings_logged(log_text):
 def test_ignored_findings_say_nothing(log_text):
     settle([ERROR, WARNING], ['class-order', 'teacher-flat'])
     assert log_text() == ''
+
+
+def test_a_warning_does_not_stand_for_a_later_error_of_its_name():
+    report = Report('config.py')
+    warned = replace(ERROR, level='warning')
+    report.add([warned])
+    report.add([ERROR])
+    assert report.exit_code == 2
+    report.add([warned, ERROR])
+    assert report.findings == [warned, ERROR]
 
 
 def test_names_are_checked():
