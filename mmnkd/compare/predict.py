@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -82,7 +82,7 @@ def open_student(run: Run, device: str, images: Optional[int]) -> Network:
         lambda x: as_logits(model(x), model, '', 'logits_tap'),
         model,
         loader,
-        student.classes or (known and list(map(str, known))),
+        student.classes or known,
     )
 
 
@@ -116,7 +116,7 @@ def teach(student: Network, teacher: Any) -> Network:
 
 def _loader(
     config: Config, images: Optional[int]
-) -> tuple[DataLoader, Optional[Sequence]]:
+) -> tuple[DataLoader, Optional[list[str]]]:
     """Return the validation data, and the names of its classes."""
     settings = config.get('val_dataloader') or config.get('test_dataloader')
     if settings is None:
@@ -127,6 +127,7 @@ def _loader(
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         dataset = DATASETS.build(settings['dataset'])
         known = getattr(dataset, 'metainfo', {}).get('classes')
+        known = known and list(map(str, known))
         if images is not None and images < len(dataset):
             chosen = [i * len(dataset) // images for i in range(images)]
             dataset = Subset(dataset, chosen)

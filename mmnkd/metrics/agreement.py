@@ -181,11 +181,17 @@ class StudentTeacherAgreement(BaseMetric):
                 f'at, but got {type(data_batch).__name__}. Evaluate while a '
                 'model predicts, not on stored predictions.'
             )
+        inputs = data_batch['inputs']
+        if any(isinstance(views, (list, tuple)) for views in inputs):
+            raise ValueError(
+                'Expected one view of each image, but test-time augmentation '
+                'makes several. Leave out --tta.'
+            )
         preprocessor = self.preprocessor.to(device)
         if not self.teacher.is_built:
             self._check_format()
             self.teacher.build(preprocessor)
-        images = preprocessor({'inputs': data_batch['inputs']}, False)
+        images = preprocessor({'inputs': inputs}, False)
         return self.teacher(images['inputs'])['logits']
 
     def _check_format(self) -> None:

@@ -170,6 +170,8 @@ def test_other_classes_and_stored_predictions_are_refused():
         metric.process(batch, [SAMPLE])
     with pytest.raises(ValueError, match='not on stored predictions'):
         metric.process(None, [SAMPLE])
+    with pytest.raises(ValueError, match='Leave out --tta'):
+        metric.process({'inputs': [batch['inputs']]}, [SAMPLE])
 
 
 def test_wrong_settings_are_refused():
