@@ -23,6 +23,8 @@ import tiny
 import torch
 from mmengine.logging import MMLogger
 
+from mmnkd.diagnosis.finding import NAMES
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / 'docs/faults.md'
 PARTS = {
@@ -198,6 +200,12 @@ step stops at others. A `[name]` in front is that of a finding. The option
 does the model's key `ignore_findings=['name']`. Each of these {count} mistakes
 is made by a test; `python tests/bad_configs.py` writes this page.
 """
+_FINDINGS = """
+## All findings
+
+| Name | What it means |
+|---|---|
+"""
 _COLUMNS = """
 ## {name}
 
@@ -220,7 +228,8 @@ def page():
         for m in part:
             cells = (_cell(m.shown), f'{m.kind}: {_cell(m.message)}')
             text += f'| {" | ".join([*cells, m.means, m.fix])} |\n'
-    return text
+    text += _FINDINGS
+    return text + ''.join(f'| `{n}` | {what} |\n' for n, what in NAMES.items())
 
 
 if __name__ == '__main__':

@@ -36,6 +36,12 @@ MORE = (
     'run, what is not run yet, and where NKD is not better than its baseline: '
     'values for 100 classes can be [too strong for ten](docs/tuning.md).'
 )
+PLANNED = """\
+## Not run yet
+
+Each of these experiments is written down as a plan, which its command carries
+out.
+"""
 MARKS = '<!-- results -->', '<!-- /results -->'
 KEYS = ('method', 'student', 'seed')
 
@@ -51,7 +57,7 @@ def read_results(path: Path) -> list[dict]:
 
 def write_report(root: Path, results: Path) -> None:
     """Write the page beside the folder `results`, and figures into it."""
-    sections, headlines = [], []
+    sections, planned, headlines = [], [], []
     for file in plans_in_order(root):
         plan = yaml.safe_load(file.read_text(encoding='utf8'))
         lines = read_results(results / f'{file.stem}.jsonl')
@@ -64,12 +70,16 @@ def write_report(root: Path, results: Path) -> None:
             rows = {r['method']: {'seeds': 0} for r in shared}
             plan['methods'] = {**rows, **plan['methods']}
         students = [r for r in lines if r['method'] in plan['methods']]
-        if students:
-            draw(plan, students, results / f'{file.stem}.svg')
+        if not students:
+            planned.append(not_run(file.stem, plan))
+            continue
+        draw(plan, students, results / f'{file.stem}.svg')
         sections.append(section(file.stem, plan, lines, students))
         several = [m for m in plan['methods'] if len(by_seed(students, m)) > 1]
         if 'headline' in plan and len(several) > 1:
             headlines.append(headline(file.stem, plan, students))
+    if planned:
+        sections.append('\n'.join([PLANNED, *planned, '']))
     page = '\n'.join([HEAD, *sections])
     results.with_suffix('.md').write_text(page, encoding='utf8')
     write_headline(results.parents[1], headlines[0])
@@ -91,13 +101,17 @@ def write_headline(root: Path, text: str) -> None:
 
 
 def headline(name: str, plan: dict, students: list[dict]) -> str:
-    rows = ['| method | top-1 (%) | minus baseline [95 %] |', '|---|---|---|']
+    rows = [
+        '| method | top-1 (%) | minus baseline [95 %] | so it is |',
+        '|---|---|---|---|',
+    ]
     for method in plan['methods']:
         top1 = list(by_seed(students, method).values())
         if len(top1) > 1:
             against = baseline_of(plan, method)
-            gain, _ = difference_cells(students, method, against)
-            rows.append(f'| {method} | {spread(top1)} | {gain} |')
+            cells = difference_cells(students, method, against)
+            cells = [method, spread(top1), *cells]
+            rows.append(f'| {" | ".join(cells)} |')
     about = ' '.join(plan['headline'].split())
     figure = f'![Top-1 by epoch, and differences](docs/results/{name}.svg)'
     return '\n'.join([about, '', *rows, '', figure, '', MORE])
@@ -111,25 +125,34 @@ def section(
     teachers = [r for r in lines if r not in students]
     if teachers:
         parts.append('\n'.join(map(teacher_line, teachers)))
-    if students:
-        parts.append(table(plan, students))
-        parts.append(f'![By epoch, and differences](results/{name}.svg)')
-        parts.append(
-            f'{students[0]["epochs"]} epochs. {origin(lines)} '
-            f'[All lines](results/{name}.jsonl).'
-        )
+    parts.append(table(plan, students))
+    parts.append(f'![By epoch, and differences](results/{name}.svg)')
+    parts.append(
+        f'{students[0]["epochs"]} epochs. {origin(lines)} '
+        f'[All lines](results/{name}.jsonl).'
+    )
     missing = {
         method: keys.get('seeds', plan['seeds'])
         - len(by_seed(students, method))
         for method, keys in plan['methods'].items()
     }
     if any(missing.values()):
-        runs = ', '.join(f'{n} of {m}' for m, n in missing.items() if n)
+        runs = '; '.join(f'{m} ({n})' for m, n in missing.items() if n)
         parts.append(
-            f'Not run yet: {runs}. The command for these:\n\n```shell\n'
-            f'python tools/evidence.py tools/plans/{name}.yml\n```'
+            f'Runs that are still missing: {runs}. The command for these:\n\n'
+            f'```shell\npython tools/evidence.py tools/plans/{name}.yml\n```'
         )
     return '\n\n'.join(parts) + '\n'
+
+
+def not_run(name: str, plan: dict) -> str:
+    """Tell of a plan without results in one item of a list."""
+    runs = sum(k.get('seeds', plan['seeds']) for k in plan['methods'].values())
+    about = ' '.join(plan['about'].split())
+    return (
+        f'- **{plan["title"]}** ({runs} runs). {about} '
+        f'`python tools/evidence.py tools/plans/{name}.yml`'
+    )
 
 
 def teacher_line(result: dict) -> str:

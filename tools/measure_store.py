@@ -38,8 +38,8 @@ def measure_sizes(args):
     """Print sizes, and from which run on the writing has paid.
 
     On paper, in steps of the plain student: a teacher's forward is 0.5 of
-    them, 0.185 in bfloat16 (docs/performance.md), and writing 1.05 of the
-    forward. The digits are measured, loading included.
+    them, 0.185 in bfloat16 on a processor that is fast at it, and writing 1.05
+    of the forward. The digits are measured, loading included.
     """
     forward, bf16, factor = 0.5, 0.185, 1.05
     data = (
