@@ -34,10 +34,10 @@ def writing(store: Store) -> Iterator[Store]:
             _open(store, lock)
         except (OSError, ValueError) as error:
             shared = [error]
-    broadcast_object_list(shared)  # all ranks stop, or all go on
-    if isinstance(shared[0], Exception):
-        raise shared[0]
     try:
+        broadcast_object_list(shared)  # all ranks stop, or all go on
+        if isinstance(shared[0], Exception):
+            raise shared[0]
         yield shared[0]
     finally:
         lock.release()
@@ -133,13 +133,17 @@ def _open(store: Store, lock: Any) -> None:
 
 def _go_on(store: Store, found: Store) -> None:
     unlike = differences(store.identity, found.identity)
+    if not unlike:
+        store.epochs = max(store.epochs, found.epochs)
+        for block in store.blocks:
+            with contextlib.suppress(ValueError):  # it is written anew
+                store.checksums.update(found.check(block))
+        if store.missing:  # other libraries may draw other views
+            unlike = differences(store.versions, found.versions)
+        store.versions = found.versions
     if unlike:
         raise ValueError(
             f'Expected {str(store.folder)!r} to hold a store of the same '
-            f'views and teacher, but it has {unlike}. Name another folder by '
-            '--out, or remove this one.'
+            f'views, teacher and libraries, but it has {unlike}. Name another '
+            'folder by --out, or remove this one.'
         )
-    store.epochs = max(store.epochs, found.epochs)
-    for block in store.blocks:
-        with contextlib.suppress(ValueError):  # it is written anew
-            store.checksums.update(found.check(block))

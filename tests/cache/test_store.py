@@ -102,6 +102,17 @@ def test_a_store_of_something_else_is_not_written_to(
         write(tmp_path, **changes)
 
 
+def test_a_store_is_not_continued_by_other_libraries(tmp_path):
+    old, new = {'mmcv': '2.0'}, {'mmcv': '2.2'}
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, stop_after=4, versions=old)
+    with pytest.raises(ValueError, match=r'has mmcv 2\.0 instead of 2\.2'):
+        write(tmp_path, versions=new)
+    write(tmp_path, versions=old)
+    assert write(tmp_path, versions=new) == []
+    assert Store.load(tmp_path).versions == old
+
+
 def _hold(folder, held, release):
     with writing(planned(folder)):
         held.set()
