@@ -126,8 +126,6 @@ def _open(store: Store, lock: Any) -> None:
         ) from error
     if (store.folder / MANIFEST).is_file():
         _go_on(store, Store.load(store.folder))
-    for leftover in store.folder.glob('.*.tmp'):
-        leftover.unlink()
     store.save()
 
 

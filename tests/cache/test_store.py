@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import stat
 import struct
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_a_killed_writing_goes_on_and_ends_bit_identical(tmp_path):
     broken = tmp_path / 'broken'
     with pytest.raises(KeyboardInterrupt):
         write(broken, stop_after=6)
-    (broken / '.left.tmp').write_bytes(b'half')
+    (broken / '.00000003.safetensors.part').write_bytes(b'half')
     (broken / '00000003.safetensors').write_bytes(b'not counted')
     assert len(Store.load(broken).checksums) == 3
     assert write(broken)[0] == 3
@@ -140,7 +141,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_block(tmp_path, monkeypatch):
 
     def full(handle):
         calls.append(handle)
-        if len(calls) == 6:
+        if len(calls) == 7:  # a block's
             raise OSError(28, 'No space left on device')
         return fsync(handle)
 
@@ -148,10 +149,23 @@ def test_a_full_disk_is_told_and_leaves_no_half_block(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r'\(No space left on device\).*go on'):
         write(tmp_path)
     monkeypatch.undo()
-    assert not list(tmp_path.glob('.*.tmp'))
+    assert not list(tmp_path.glob('.*.part'))
     counted = set(Store.load(tmp_path).checksums)
     assert counted == {p.name for p in tmp_path.glob('*.safetensors')}
     write(tmp_path)
+
+
+def test_a_file_system_that_syncs_no_folders_will_do(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def files_alone(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, 'Invalid argument')
+        sync(descriptor)
+
+    monkeypatch.setattr(os, 'fsync', files_alone)
+    write(tmp_path)
+    assert not Store.load(tmp_path).missing
 
 
 def test_a_read_only_disk_is_told(tmp_path, monkeypatch):
