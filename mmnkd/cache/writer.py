@@ -32,7 +32,7 @@ def writing(store: Store) -> Iterator[Store]:
     if get_dist_info()[0] == 0:
         try:
             _open(store, lock)
-        except (OSError, ValueError) as error:
+        except Exception as error:
             shared = [error]
     try:
         broadcast_object_list(shared)  # all ranks stop, or all go on
@@ -85,7 +85,7 @@ def write_blocks(
                 rows = torch.empty(shape, dtype=store.rows.dtype)
                 _fill(rows, stream)
                 done = store.write(block, rows)
-            except (OSError, ValueError) as error:
+            except Exception as error:  # else the others wait for ever
                 done = error
         everyones = all_gather_object(done)
         problems = [p for p in everyones if isinstance(p, Exception)]
