@@ -26,11 +26,19 @@ def fingerprint(dataset: Any) -> dict[str, str]:
 
     A name is a file's with its folder, so that data may move; of a data set
     in memory, the pixels.
+
+    Raises:
+        TypeError: The data set names no samples.
     """
+    if not hasattr(dataset, 'get_data_info'):
+        raise TypeError(
+            "Expected a data set that names its samples, as mmengine's "
+            f'BaseDataset does, but {type(dataset).__name__} has no '
+            '`get_data_info(index)`.'
+        )
     classes = getattr(dataset, 'metainfo', {}).get('classes')
     names = hashlib.sha256()
-    has_infos = hasattr(dataset, 'get_data_info')
-    for index in range(len(dataset) if has_infos else 0):
+    for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         name = info.get('img_path')
         if name is not None:

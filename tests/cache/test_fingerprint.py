@@ -34,6 +34,12 @@ def test_files_may_move_but_not_change_their_names(tmp_path):
     assert replay_of(folder_of_images(tmp_path / 'c', names)) != first
 
 
+def test_a_data_set_that_names_no_samples_is_refused():
+    numbers = torch.utils.data.TensorDataset(torch.zeros(2))
+    with pytest.raises(TypeError, match='TensorDataset has no `get_data_info'):
+        replay_of(numbers)
+
+
 def test_a_pipeline_of_an_object_is_told_by_its_text(tmp_path):
     dataset = folder_of_images(tmp_path, ['cat/1.png'])
     assert ' at 0x' in repr(object())
