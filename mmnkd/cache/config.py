@@ -23,7 +23,7 @@ def cached_config(
             stored in ``folder/0``, ``folder/1`` ….
         folder: Where the text will be.
         weights: By number the hash of each stored teacher's weights.
-        replay: Options of :class:`ReplayedDataset`, if `live` doesn't replay.
+        replay: Options of :class:`ReplayedDataset` that `live` doesn't have.
     """
     teacher = live.model.teacher
     here = '{{ fileDirname }}'
@@ -44,6 +44,8 @@ def cached_config(
             'dataset': _around('dataset', 'ReplayedDataset', **replay),
             'sampler': _around('sampler', 'ReplayedSampler'),
         }
+    elif replay:
+        config['train_dataloader'] = {'dataset': replay}
     text = Config(config).pretty_text
     return re.sub(r"'(\{\{_base_.*?\}\})'", r'\1', text)  # no strings
 

@@ -57,7 +57,10 @@ def main(arguments: Sequence[str]) -> None:
     config = read_config(args.config)
     init_default_scope(config.get('default_scope', 'mmpretrain'))
     epochs = _epochs(config, args)
-    dataset = _replayed(config.train_dataloader, args.seed)
+    replay = {} if args.seed is None else {'seed': args.seed}
+    if args.wrap:
+        replay['epochs'] = epochs
+    dataset = _replayed(config.train_dataloader, replay)
     model = _model(config)
     preprocessor = model.data_preprocessor.to(args.device)
     out = Path(args.out)
@@ -84,9 +87,6 @@ def main(arguments: Sequence[str]) -> None:
         with writing(store) as store:
             _write(store, loader, dataset, answer, seconds)
     if is_main_process():
-        replay = {'seed': args.seed} if args.seed else {}
-        if args.wrap:
-            replay['epochs'] = epochs
         text = cached_config(config, out, weights, replay)
         command = shlex.join(['mmnkd', 'cache', *arguments])
         path = out / 'cached.py'
@@ -132,7 +132,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help='let a longer training see the views again',
     )
     add('--topk', type=int, help='logits to keep of each view (all)')
-    add('--seed', type=int, default=0, help='of the views (0)')
+    add('--seed', type=int, help="of the views (the config's, or 0)")
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     add('--device', default=device)
     add('--launcher', choices=('none', 'pytorch', 'slurm'), default='none')
@@ -171,15 +171,15 @@ def _epochs(config: Config, args: argparse.Namespace) -> int:
     return epochs
 
 
-def _replayed(loader: Any, seed: int) -> ReplayedDataset:
+def _replayed(loader: Any, replay: dict[str, int]) -> ReplayedDataset:
     """Return the training's data set, with replay; check its sampler."""
     dataset, sampler = loader['dataset'], loader['sampler']
     if dataset.get('type') == 'ReplayedDataset':
         dataset = {k: v for k, v in dataset.items() if k != 'type'}
         sampler = sampler.get('sampler', sampler)
     else:
-        dataset = {'dataset': dataset, 'seed': seed}
-    replayed = ReplayedDataset(**dataset)
+        dataset = {'dataset': dataset}
+    replayed = ReplayedDataset(**{**dataset, **replay})
     replayed.full_init()
     ReplayedSampler(sampler, dataset=replayed, seed=0)
     return replayed

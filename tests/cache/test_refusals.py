@@ -200,17 +200,30 @@ def test_the_command_says_sizes_and_times_beforehand(tmp_path, log_text):
     assert Store.load(tmp_path / 'store').topk == 3
 
 
-def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
-    path = write_config(tmp_path)
+def replaying_config(folder, **options):
+    path = write_config(folder)
     config = Config.fromfile(path)
     data = config.train_dataloader
     data.dataset = {
         'type': 'ReplayedDataset',
-        'seed': 3,
         'dataset': data.dataset,
+        **options,
     }
     data.sampler = {'type': 'ReplayedSampler', 'sampler': data.sampler}
     config.dump(path)
+    return path
+
+
+def test_seed_and_wrap_change_a_config_that_replays_already(tmp_path):
+    config = replaying_config(tmp_path, seed=3)
+    options = '--seed', '0', '--epochs', '1', '--wrap'
+    cached = cache(tmp_path, *options, config=config)
+    assert Store.load(cached.parent).views['seed'] == '0'
+    assert train(cached, tmp_path / 'cached').epoch == 2
+
+
+def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
+    path = replaying_config(tmp_path, seed=3)
     train(path, tmp_path / 'live')
     cached = cache(tmp_path, config=path)
     assert 'train_dataloader' not in cached.read_text()
