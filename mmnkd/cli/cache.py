@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
     dataset = _replayed(config.train_dataloader, replay)
     model = _model(config)
     preprocessor = model.data_preprocessor.to(args.device)
-    out = Path(args.out)
+    out = Path(args.out).expanduser()
     weights = {}
     for number, (folder, teacher) in _live_teachers(model, out).items():
         teacher.build(preprocessor)

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from tiny import build, resnet
 from views import CROP, cache, live_model, train, write_config
 
+import mmnkd.cli.cache as command
 from mmnkd.cache import CachedTeacher
 from mmnkd.cache.store import Store
 
@@ -220,6 +221,13 @@ def test_seed_and_wrap_change_a_config_that_replays_already(tmp_path):
     cached = cache(tmp_path, *options, config=config)
     assert Store.load(cached.parent).views['seed'] == '0'
     assert train(cached, tmp_path / 'cached').epoch == 2
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    monkeypatch.chdir(tmp_path)
+    command.main([str(write_config(tmp_path)), '--out=~/store'])
+    assert (tmp_path / 'home' / 'store' / 'cached.py').is_file()
 
 
 def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
