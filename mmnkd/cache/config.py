@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def cached_config(
         for k in weights:
             stored[k] = {'cache': f'{here}/{k}', 'weights': weights[k]}
             stored[k]['weight'] = teacher[k].get('weight', 1.0)
-    base = os.path.relpath(Path(live.filename).resolve(), folder.resolve())
+    base = str(Path(live.filename).resolve())
+    with suppress(ValueError):  # on another drive of Windows
+        base = os.path.relpath(base, folder.resolve())
     # By default the name of this file, which is that of every store's.
     work_dir = f'work_dirs/{Path(live.filename).stem}_cached_{folder.name}'
     config: dict[str, Any] = {'_base_': base, 'work_dir': work_dir}

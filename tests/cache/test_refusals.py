@@ -1,6 +1,7 @@
 """What a stored teacher refuses, before the first step is taken."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from views import CROP, cache, live_model, train, write_config
 
 import mmnkd.cli.cache as command
 from mmnkd.cache import CachedTeacher
+from mmnkd.cache.config import cached_config
 from mmnkd.cache.store import Store
 
 CUTMIX = {'augments': [{'type': 'CutMix', 'alpha': 1.0}]}
@@ -228,6 +230,19 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command.main([str(write_config(tmp_path)), '--out=~/store'])
     assert (tmp_path / 'home' / 'store' / 'cached.py').is_file()
+
+
+def test_a_config_on_another_drive_is_inherited(tmp_path, monkeypatch):
+    live = Config.fromfile(write_config(tmp_path))
+    path = tmp_path / 'cached.py'
+
+    def relpath(*args):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, 'relpath', relpath)
+        path.write_text(cached_config(live, tmp_path, {0: 'aa'}, {}))
+    assert Config.fromfile(path).model.teacher.weights == 'aa'
 
 
 def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
