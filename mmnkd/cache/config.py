@@ -11,7 +11,21 @@ from typing import Any
 
 from mmengine.config import Config
 
-__all__ = ['cached_config']
+__all__ = ['cached_config', 'check_inheritable']
+
+
+def check_inheritable(live: Config) -> None:
+    """Expect a config that a text config can name as its base."""
+    base = str(Path(live.filename).resolve())
+    try:
+        Config.fromstring(f'_base_ = {base!r}', '.py')
+    except RuntimeError as error:
+        raise ValueError(
+            f'Expected a config that cached.py can inherit by `_base_`, but '
+            f'{live.filename} or a base of it is a pure-Python config. Write '
+            'it as text first, and give that: '
+            f'Config.fromfile({live.filename!r}).dump(...).'
+        ) from error
 
 
 def cached_config(

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..cache import CachedTeacher, ReplayedDataset, ReplayedSampler
-from ..cache.config import cached_config
+from ..cache.config import cached_config, check_inheritable
 from ..cache.reader import check_only_logits, check_unmixed
 from ..cache.rows import Rows
 from ..cache.store import Store, library_versions
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str]) -> None:
     args = _parse(arguments)
     _join_ranks(args.launcher)
     config = read_config(args.config)
+    check_inheritable(config)
     init_default_scope(config.get('default_scope', 'mmpretrain'))
     epochs = _epochs(config, args)
     replay = {} if args.seed is None else {'seed': args.seed}

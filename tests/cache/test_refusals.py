@@ -15,6 +15,8 @@ from mmnkd.cache import CachedTeacher
 from mmnkd.cache.config import cached_config
 from mmnkd.cache.store import Store
 
+PURE = 'DistilledClassifier'
+
 CUTMIX = {'augments': [{'type': 'CutMix', 'alpha': 1.0}]}
 MIXUP = {'augments': {'type': 'Mixup', 'alpha': 0.2}}
 FEATURES = {
@@ -230,6 +232,21 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command.main([str(write_config(tmp_path)), '--out=~/store'])
     assert (tmp_path / 'home' / 'store' / 'cached.py').is_file()
+
+
+def test_a_pure_python_config_is_refused_but_not_its_dump(tmp_path):
+    plain = write_config(tmp_path)
+    lazy = tmp_path / 'lazy.py'
+    lazy.write_text(
+        'from mmnkd.classifier import DistilledClassifier\n'
+        + plain.read_text().replace("'DistilledClassifier'", PURE)
+    )
+    assert PURE in lazy.read_text().split('\n', 1)[1]
+    with pytest.raises(ValueError, match=r'can inherit .*\.dump\('):
+        cache(tmp_path, config=lazy)
+    assert not (tmp_path / 'store').exists()
+    Config.fromfile(lazy).dump(plain)
+    train(cache(tmp_path, config=plain), tmp_path / 'cached')
 
 
 def test_a_config_on_another_drive_is_inherited(tmp_path, monkeypatch):
