@@ -25,7 +25,7 @@ def fingerprint(dataset: Any) -> dict[str, str]:
     """Return the count, and hashes of the classes and of all samples' names.
 
     A name is a file's with its folder, so that data may move; of a data set
-    in memory, the pixels.
+    in memory, the pixels; of others, all that is known of it.
 
     Raises:
         TypeError: The data set names no samples.
@@ -45,6 +45,8 @@ def fingerprint(dataset: Any) -> dict[str, str]:
             names.update('/'.join(str(name).split('/')[-2:]).encode())
         elif 'img' in info:
             names.update(np.ascontiguousarray(info['img']).tobytes())
+        else:
+            names.update(digest(info).encode())
         names.update(f'|{info.get("gt_label")}\n'.encode())
     return {
         'count': str(len(dataset)),
