@@ -24,13 +24,7 @@ from mmengine.dist import barrier, get_world_size, init_dist, is_main_process
 from mmengine.logging import print_log
 from mmengine.registry import FUNCTIONS, init_default_scope
 from mmpretrain.registry import MODELS
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import Progress
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -239,9 +233,9 @@ def _try_batch(
     loader: Any, dataset: ReplayedDataset, answer: Callable
 ) -> tuple[int, float]:
     """Return the count of classes, and about the seconds of a batch."""
-    size, workers = loader['batch_size'], loader.get('num_workers', 0)
+    workers = min(loader.get('num_workers', 0), os.cpu_count() or 1)
     start = time.perf_counter()
-    views = [dataset[0, k % len(dataset)] for k in range(size)]
+    views = [dataset[0, k % len(dataset)] for k in range(loader['batch_size'])]
     batch = _collate(loader)(views)
     loading = time.perf_counter() - start
     answer(batch)  # a first batch takes longer
@@ -249,10 +243,8 @@ def _try_batch(
     logits, _ = answer(batch)
     logits.sum().item()  # waits for a GPU
     running = time.perf_counter() - start
-    if not workers:
-        return logits.shape[1], loading + running
-    cores = min(workers, os.cpu_count() or 1)
-    return logits.shape[1], max(loading / cores, running)
+    seconds = max(loading / workers, running) if workers else loading + running
+    return logits.shape[1], seconds
 
 
 def _write(
@@ -284,18 +276,12 @@ def _write(
         collate_fn=_collate(loader),
         pin_memory=loader.get('pin_memory', False),
     )
-    with Progress(
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        disable=not is_main_process(),
-    ) as progress:
-        bar = progress.add_task('', total=views * store.rows.bytes)
+    with Progress(disable=not is_main_process()) as progress:
+        bar = progress.add_task('views', total=views)
 
         def rows(batch: dict) -> Tensor:
             packed = store.rows.pack(*answer(batch))
-            progress.advance(bar, packed.nbytes)
+            progress.advance(bar, len(packed))
             return packed
 
         write_blocks(store, stream, rows)
