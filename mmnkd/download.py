@@ -1,11 +1,13 @@
-"""Files that arrive whole: downloads, hashes in names, archives."""
+"""Files that are whole: written, downloaded, with hashes, archives."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 import zipfile
+from contextlib import suppress
 from http.client import HTTPException
 from logging import WARNING
 from mmap import ACCESS_READ, mmap
@@ -20,12 +22,40 @@ import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
-__all__ = ['check_archive', 'downloaded', 'sha256_of', 'warn_of_hash']
+__all__ = [
+    'check_archive',
+    'downloaded',
+    'put_whole',
+    'sha256_of',
+    'warn_of_hash',
+]
 
 SILENCE = 30.0  # seconds that a server may say nothing
 PAUSES = (1.0, 5.0)  # seconds before each new attempt
 # The hash in a name of mmengine's CheckpointHook is not one of the file.
 _HASHED_NAME = re.compile(r'^(?!(?:epoch|iter|best)_).*-([0-9a-f]{8,})\.pth$')
+
+
+def put_whole(path: Path, content: bytes) -> None:
+    """Write a file: all of it, or it stays as it was."""
+    part = path.with_name(f'.{path.name}.part')
+    try:
+        with open(part, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    if os.name != 'posix':
+        return
+    # Make the name last through a loss of power.
+    with suppress(OSError):  # some network file systems can't
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def downloaded(url: str) -> Path:

@@ -5,12 +5,27 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-__all__ = ['cached_config']
+__all__ = ['cached_config', 'check_inheritable']
+
+
+def check_inheritable(live: Config) -> None:
+    """Expect a config that a text config can name as its base."""
+    base = str(Path(live.filename).resolve())
+    try:
+        Config.fromstring(f'_base_ = {base!r}', '.py')
+    except RuntimeError as error:
+        raise ValueError(
+            f'Expected a config that cached.py can inherit by `_base_`, but '
+            f'{live.filename} or a base of it is a pure-Python config. Write '
+            'it as text first, and give that: '
+            f'Config.fromfile({live.filename!r}).dump(...).'
+        ) from error
 
 
 def cached_config(
@@ -23,7 +38,7 @@ def cached_config(
             stored in ``folder/0``, ``folder/1`` ….
         folder: Where the text will be.
         weights: By number the hash of each stored teacher's weights.
-        replay: Options of :class:`ReplayedDataset`, if `live` doesn't replay.
+        replay: Options of :class:`ReplayedDataset` that `live` doesn't have.
     """
     teacher = live.model.teacher
     here = '{{ fileDirname }}'
@@ -34,7 +49,9 @@ def cached_config(
         for k in weights:
             stored[k] = {'cache': f'{here}/{k}', 'weights': weights[k]}
             stored[k]['weight'] = teacher[k].get('weight', 1.0)
-    base = os.path.relpath(Path(live.filename).resolve(), folder.resolve())
+    base = str(Path(live.filename).resolve())
+    with suppress(ValueError):  # on another drive of Windows
+        base = os.path.relpath(base, folder.resolve())
     # By default the name of this file, which is that of every store's.
     work_dir = f'work_dirs/{Path(live.filename).stem}_cached_{folder.name}'
     config: dict[str, Any] = {'_base_': base, 'work_dir': work_dir}
@@ -44,6 +61,8 @@ def cached_config(
             'dataset': _around('dataset', 'ReplayedDataset', **replay),
             'sampler': _around('sampler', 'ReplayedSampler'),
         }
+    elif replay:
+        config['train_dataloader'] = {'dataset': replay}
     text = Config(config).pretty_text
     return re.sub(r"'(\{\{_base_.*?\}\})'", r'\1', text)  # no strings
 

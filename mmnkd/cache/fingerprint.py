@@ -25,18 +25,28 @@ def fingerprint(dataset: Any) -> dict[str, str]:
     """Return the count, and hashes of the classes and of all samples' names.
 
     A name is a file's with its folder, so that data may move; of a data set
-    in memory, the pixels.
+    in memory, the pixels; of others, all that is known of it.
+
+    Raises:
+        TypeError: The data set names no samples.
     """
+    if not hasattr(dataset, 'get_data_info'):
+        raise TypeError(
+            "Expected a data set that names its samples, as mmengine's "
+            f'BaseDataset does, but {type(dataset).__name__} has no '
+            '`get_data_info(index)`.'
+        )
     classes = getattr(dataset, 'metainfo', {}).get('classes')
     names = hashlib.sha256()
-    has_infos = hasattr(dataset, 'get_data_info')
-    for index in range(len(dataset) if has_infos else 0):
+    for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         name = info.get('img_path')
         if name is not None:
             names.update('/'.join(str(name).split('/')[-2:]).encode())
         elif 'img' in info:
             names.update(np.ascontiguousarray(info['img']).tobytes())
+        else:
+            names.update(digest(info).encode())
         names.update(f'|{info.get("gt_label")}\n'.encode())
     return {
         'count': str(len(dataset)),

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..download import sha256_of
+from ..download import put_whole, sha256_of
 from .rows import Rows
 
 __all__ = ['Store', 'differences', 'library_versions']
@@ -89,7 +89,7 @@ class Store:
         """Write the manifest."""
         content = {f.name: getattr(self, f.name) for f in fields(self)[1:]}
         text = json.dumps({'format': FORMAT, **content}, indent=1)
-        _write_whole(self.folder / MANIFEST, text.encode())
+        _put(self.folder / MANIFEST, text.encode())
 
     @property
     def blocks(self) -> range:
@@ -123,7 +123,7 @@ class Store:
         from safetensors.torch import save
 
         content = save({'rows': rows})
-        _write_whole(self.folder / _name(block), content)
+        _put(self.folder / _name(block), content)
         return {_name(block): hashlib.sha256(content).hexdigest()}
 
     def check(self, block: int) -> dict[str, str]:
@@ -199,21 +199,10 @@ def _broken(path: Path, reason: str) -> ValueError:
     )
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole, or not at all."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+def _put(path: Path, content: bytes) -> None:
     try:
-        with temporary.open('wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        if os.name != 'nt':  # which has no handle of a folder
-            handle = os.open(path.parent, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
+        put_whole(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OSError(
             error.errno,
             f'Could not write {str(path)!r} ({error.strerror}). All blocks '

@@ -32,12 +32,12 @@ def writing(store: Store) -> Iterator[Store]:
     if get_dist_info()[0] == 0:
         try:
             _open(store, lock)
-        except (OSError, ValueError) as error:
+        except Exception as error:
             shared = [error]
-    broadcast_object_list(shared)  # all ranks stop, or all go on
-    if isinstance(shared[0], Exception):
-        raise shared[0]
     try:
+        broadcast_object_list(shared)  # all ranks stop, or all go on
+        if isinstance(shared[0], Exception):
+            raise shared[0]
         yield shared[0]
     finally:
         lock.release()
@@ -85,7 +85,7 @@ def write_blocks(
                 rows = torch.empty(shape, dtype=store.rows.dtype)
                 _fill(rows, stream)
                 done = store.write(block, rows)
-            except (OSError, ValueError) as error:
+            except Exception as error:  # else the others wait for ever
                 done = error
         everyones = all_gather_object(done)
         problems = [p for p in everyones if isinstance(p, Exception)]
@@ -126,20 +126,22 @@ def _open(store: Store, lock: Any) -> None:
         ) from error
     if (store.folder / MANIFEST).is_file():
         _go_on(store, Store.load(store.folder))
-    for leftover in store.folder.glob('.*.tmp'):
-        leftover.unlink()
     store.save()
 
 
 def _go_on(store: Store, found: Store) -> None:
     unlike = differences(store.identity, found.identity)
+    if not unlike:
+        store.epochs = max(store.epochs, found.epochs)
+        for block in store.blocks:
+            with contextlib.suppress(ValueError):  # it is written anew
+                store.checksums.update(found.check(block))
+        if store.missing:  # other libraries may draw other views
+            unlike = differences(store.versions, found.versions)
+        store.versions = found.versions
     if unlike:
         raise ValueError(
             f'Expected {str(store.folder)!r} to hold a store of the same '
-            f'views and teacher, but it has {unlike}. Name another folder by '
-            '--out, or remove this one.'
+            f'views, teacher and libraries, but it has {unlike}. Name another '
+            'folder by --out, or remove this one.'
         )
-    store.epochs = max(store.epochs, found.epochs)
-    for block in store.blocks:
-        with contextlib.suppress(ValueError):  # it is written anew
-            store.checksums.update(found.check(block))

@@ -24,18 +24,12 @@ from mmengine.dist import barrier, get_world_size, init_dist, is_main_process
 from mmengine.logging import print_log
 from mmengine.registry import FUNCTIONS, init_default_scope
 from mmpretrain.registry import MODELS
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import Progress
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..cache import CachedTeacher, ReplayedDataset, ReplayedSampler
-from ..cache.config import cached_config
+from ..cache.config import cached_config, check_inheritable
 from ..cache.reader import check_only_logits, check_unmixed
 from ..cache.rows import Rows
 from ..cache.store import Store, library_versions
@@ -55,12 +49,16 @@ def main(arguments: Sequence[str]) -> None:
     args = _parse(arguments)
     _join_ranks(args.launcher)
     config = read_config(args.config)
+    check_inheritable(config)
     init_default_scope(config.get('default_scope', 'mmpretrain'))
     epochs = _epochs(config, args)
-    dataset = _replayed(config.train_dataloader, args.seed)
+    replay = {} if args.seed is None else {'seed': args.seed}
+    if args.wrap:
+        replay['epochs'] = epochs
+    dataset = _replayed(config.train_dataloader, replay)
     model = _model(config)
     preprocessor = model.data_preprocessor.to(args.device)
-    out = Path(args.out)
+    out = Path(args.out).expanduser()
     weights = {}
     for number, (folder, teacher) in _live_teachers(model, out).items():
         teacher.build(preprocessor)
@@ -84,9 +82,6 @@ def main(arguments: Sequence[str]) -> None:
         with writing(store) as store:
             _write(store, loader, dataset, answer, seconds)
     if is_main_process():
-        replay = {'seed': args.seed} if args.seed else {}
-        if args.wrap:
-            replay['epochs'] = epochs
         text = cached_config(config, out, weights, replay)
         command = shlex.join(['mmnkd', 'cache', *arguments])
         path = out / 'cached.py'
@@ -132,7 +127,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help='let a longer training see the views again',
     )
     add('--topk', type=int, help='logits to keep of each view (all)')
-    add('--seed', type=int, default=0, help='of the views (0)')
+    add('--seed', type=int, help="of the views (the config's, or 0)")
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     add('--device', default=device)
     add('--launcher', choices=('none', 'pytorch', 'slurm'), default='none')
@@ -171,15 +166,15 @@ def _epochs(config: Config, args: argparse.Namespace) -> int:
     return epochs
 
 
-def _replayed(loader: Any, seed: int) -> ReplayedDataset:
+def _replayed(loader: Any, replay: dict[str, int]) -> ReplayedDataset:
     """Return the training's data set, with replay; check its sampler."""
     dataset, sampler = loader['dataset'], loader['sampler']
     if dataset.get('type') == 'ReplayedDataset':
         dataset = {k: v for k, v in dataset.items() if k != 'type'}
         sampler = sampler.get('sampler', sampler)
     else:
-        dataset = {'dataset': dataset, 'seed': seed}
-    replayed = ReplayedDataset(**dataset)
+        dataset = {'dataset': dataset}
+    replayed = ReplayedDataset(**{**dataset, **replay})
     replayed.full_init()
     ReplayedSampler(sampler, dataset=replayed, seed=0)
     return replayed
@@ -238,9 +233,9 @@ def _try_batch(
     loader: Any, dataset: ReplayedDataset, answer: Callable
 ) -> tuple[int, float]:
     """Return the count of classes, and about the seconds of a batch."""
-    size, workers = loader['batch_size'], loader.get('num_workers', 0)
+    workers = min(loader.get('num_workers', 0), os.cpu_count() or 1)
     start = time.perf_counter()
-    views = [dataset[0, k % len(dataset)] for k in range(size)]
+    views = [dataset[0, k % len(dataset)] for k in range(loader['batch_size'])]
     batch = _collate(loader)(views)
     loading = time.perf_counter() - start
     answer(batch)  # a first batch takes longer
@@ -248,10 +243,8 @@ def _try_batch(
     logits, _ = answer(batch)
     logits.sum().item()  # waits for a GPU
     running = time.perf_counter() - start
-    if not workers:
-        return logits.shape[1], loading + running
-    cores = min(workers, os.cpu_count() or 1)
-    return logits.shape[1], max(loading / cores, running)
+    seconds = max(loading / workers, running) if workers else loading + running
+    return logits.shape[1], seconds
 
 
 def _write(
@@ -283,18 +276,12 @@ def _write(
         collate_fn=_collate(loader),
         pin_memory=loader.get('pin_memory', False),
     )
-    with Progress(
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        disable=not is_main_process(),
-    ) as progress:
-        bar = progress.add_task('', total=views * store.rows.bytes)
+    with Progress(disable=not is_main_process()) as progress:
+        bar = progress.add_task('views', total=views)
 
         def rows(batch: dict) -> Tensor:
             packed = store.rows.pack(*answer(batch))
-            progress.advance(bar, packed.nbytes)
+            progress.advance(bar, len(packed))
             return packed
 
         write_blocks(store, stream, rows)

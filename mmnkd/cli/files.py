@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Union
 
@@ -20,6 +18,7 @@ from mmengine.runner import (
 )
 
 from ..checkpoint import read_checkpoint, reads_trainings
+from ..download import put_whole
 
 __all__ = ['WholeFiles', 'publish_if_possible', 'read_safely', 'write_whole']
 
@@ -80,16 +79,7 @@ class WholeFiles(LocalBackend):
         """Write bytes: all of them, or the file stays as it was."""
         path = Path(filepath)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'.{path.name}.part')
-        try:
-            with open(part, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        put_whole(path, obj)
         if path.suffix != '.pth':
             return
         while self.outdated:
@@ -142,15 +132,3 @@ def _version(path: Path) -> tuple[int, int]:
     """Return what changes when a file is written anew."""
     state = path.stat()
     return state.st_ino, state.st_mtime_ns
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name last through a loss of power (not on Windows)."""
-    if os.name != 'posix':
-        return
-    with suppress(OSError):  # some network file systems can't
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

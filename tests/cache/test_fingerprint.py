@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import BaseDataset
 from mmpretrain.datasets import CustomDataset
 from tiny import Projected, build, nkd, resnet
 from views import cache, replayed
@@ -32,6 +33,21 @@ def test_files_may_move_but_not_change_their_names(tmp_path):
     assert replay_of(folder_of_images(tmp_path / 'b', names)) == first
     names[1] = 'cat/3.png'
     assert replay_of(folder_of_images(tmp_path / 'c', names)) != first
+
+
+def test_a_data_set_that_names_no_samples_is_refused():
+    numbers = torch.utils.data.TensorDataset(torch.zeros(2))
+    with pytest.raises(TypeError, match='TensorDataset has no `get_data_info'):
+        replay_of(numbers)
+
+
+def test_samples_without_a_file_are_told_by_all_that_is_known():
+    def replay(name):
+        named = BaseDataset(serialize_data=False, lazy_init=True)
+        named.load_data_list = lambda: [{'name': name, 'gt_label': 3}]
+        return replay_of(named)
+
+    assert replay('a') == replay('a') != replay('b')
 
 
 def test_a_pipeline_of_an_object_is_told_by_its_text(tmp_path):

@@ -2,12 +2,15 @@
 
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
-import torch.distributed
+import torch
 from mmengine.config import Config
 from test_store import contents, planned, rows_of, write
 from views import cache
@@ -21,24 +24,22 @@ def _write_as_rank(rank, meeting, folder, fails):
         'gloo', init_method=f'file://{meeting}', rank=rank, world_size=2
     )
 
-    if fails and rank == 1:
-        Store.write = _full_disk
-    try:
-        with writing(planned(folder, epochs=3)) as store:
-            blocks = own(store.missing)
-            assert len(blocks) in (4, 5)
-            write_blocks(store, batches_of(store, blocks, 3), rows_of)
-    except OSError:
-        assert fails  # every rank hears of it
-    else:
-        assert not fails
+    if rank == 1 and fails:
+        Store.write = partial(_fail, fails)
+    # Every rank hears of an error.
+    told = re.escape(str(fails))
+    heard = pytest.raises(type(fails), match=told) if fails else nullcontext()
+    with heard, writing(planned(folder, epochs=3)) as store:
+        blocks = own(store.missing)
+        assert len(blocks) in (4, 5)
+        write_blocks(store, batches_of(store, blocks, 3), rows_of)
 
 
-def _full_disk(*args):
-    raise OSError(28, 'No space left on device')
+def _fail(error, *args):
+    raise error
 
 
-def run_ranks(folder, meeting, fails=False):
+def run_ranks(folder, meeting, fails=None):
     context = multiprocessing.get_context('fork')
     ranks = [
         context.Process(
@@ -75,9 +76,13 @@ def test_ranks_go_on_with_all_epochs_that_were_begun(tmp_path):
     assert not found.missing
 
 
-def test_an_error_of_one_rank_stops_all(tmp_path):
+@pytest.mark.parametrize(
+    'error',
+    [OSError(28, 'No space left'), torch.OutOfMemoryError('CUDA')],
+)
+def test_an_error_of_one_rank_stops_all(tmp_path, error):
     folder = tmp_path / 'store'
-    assert run_ranks(folder, tmp_path / 'meeting', fails=True) == [0, 0]
+    assert run_ranks(folder, tmp_path / 'meeting', fails=error) == [0, 0]
     assert len(Store.load(folder).checksums) == 1
 
 

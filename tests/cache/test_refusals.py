@@ -1,6 +1,7 @@
 """What a stored teacher refuses, before the first step is taken."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -9,8 +10,12 @@ from mmengine.hooks import Hook
 from tiny import build, resnet
 from views import CROP, cache, live_model, train, write_config
 
+import mmnkd.cli.cache as command
 from mmnkd.cache import CachedTeacher
+from mmnkd.cache.config import cached_config
 from mmnkd.cache.store import Store
+
+PURE = 'DistilledClassifier'
 
 CUTMIX = {'augments': [{'type': 'CutMix', 'alpha': 1.0}]}
 MIXUP = {'augments': {'type': 'Mixup', 'alpha': 0.2}}
@@ -200,17 +205,65 @@ def test_the_command_says_sizes_and_times_beforehand(tmp_path, log_text):
     assert Store.load(tmp_path / 'store').topk == 3
 
 
-def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
-    path = write_config(tmp_path)
+def replaying_config(folder, **options):
+    path = write_config(folder)
     config = Config.fromfile(path)
     data = config.train_dataloader
     data.dataset = {
         'type': 'ReplayedDataset',
-        'seed': 3,
         'dataset': data.dataset,
+        **options,
     }
     data.sampler = {'type': 'ReplayedSampler', 'sampler': data.sampler}
     config.dump(path)
+    return path
+
+
+def test_seed_and_wrap_change_a_config_that_replays_already(tmp_path):
+    config = replaying_config(tmp_path, seed=3)
+    options = '--seed', '0', '--epochs', '1', '--wrap'
+    cached = cache(tmp_path, *options, config=config)
+    assert Store.load(cached.parent).views['seed'] == '0'
+    assert train(cached, tmp_path / 'cached').epoch == 2
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    monkeypatch.chdir(tmp_path)
+    command.main([str(write_config(tmp_path)), '--out=~/store'])
+    assert (tmp_path / 'home' / 'store' / 'cached.py').is_file()
+
+
+def test_a_pure_python_config_is_refused_but_not_its_dump(tmp_path):
+    plain = write_config(tmp_path)
+    lazy = tmp_path / 'lazy.py'
+    lazy.write_text(
+        'from mmnkd.classifier import DistilledClassifier\n'
+        + plain.read_text().replace("'DistilledClassifier'", PURE)
+    )
+    assert PURE in lazy.read_text().split('\n', 1)[1]
+    with pytest.raises(ValueError, match=r'can inherit .*\.dump\('):
+        cache(tmp_path, config=lazy)
+    assert not (tmp_path / 'store').exists()
+    Config.fromfile(lazy).dump(plain)
+    train(cache(tmp_path, config=plain), tmp_path / 'cached')
+
+
+def test_a_config_on_another_drive_is_inherited(tmp_path, monkeypatch):
+    live = Config.fromfile(write_config(tmp_path))
+    path = tmp_path / 'cached.py'
+
+    def relpath(*args):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, 'relpath', relpath)
+        path.write_text(cached_config(live, tmp_path, {0: 'aa'}, {}))
+    assert Config.fromfile(path).model.teacher.weights == 'aa'
+
+
+def test_a_user_may_replay_without_a_store_and_cache_later(tmp_path):
+    path = replaying_config(tmp_path, seed=3)
     train(path, tmp_path / 'live')
     cached = cache(tmp_path, config=path)
     assert 'train_dataloader' not in cached.read_text()

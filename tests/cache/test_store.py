@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import stat
 import struct
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_a_killed_writing_goes_on_and_ends_bit_identical(tmp_path):
     broken = tmp_path / 'broken'
     with pytest.raises(KeyboardInterrupt):
         write(broken, stop_after=6)
-    (broken / '.left.tmp').write_bytes(b'half')
+    (broken / '.00000003.safetensors.part').write_bytes(b'half')
     (broken / '00000003.safetensors').write_bytes(b'not counted')
     assert len(Store.load(broken).checksums) == 3
     assert write(broken)[0] == 3
@@ -102,6 +103,17 @@ def test_a_store_of_something_else_is_not_written_to(
         write(tmp_path, **changes)
 
 
+def test_a_store_is_not_continued_by_other_libraries(tmp_path):
+    old, new = {'mmcv': '2.0'}, {'mmcv': '2.2'}
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, stop_after=4, versions=old)
+    with pytest.raises(ValueError, match=r'has mmcv 2\.0 instead of 2\.2'):
+        write(tmp_path, versions=new)
+    write(tmp_path, versions=old)
+    assert write(tmp_path, versions=new) == []
+    assert Store.load(tmp_path).versions == old
+
+
 def _hold(folder, held, release):
     with writing(planned(folder)):
         held.set()
@@ -129,7 +141,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_block(tmp_path, monkeypatch):
 
     def full(handle):
         calls.append(handle)
-        if len(calls) == 6:
+        if len(calls) == 7:  # a block's
             raise OSError(28, 'No space left on device')
         return fsync(handle)
 
@@ -137,10 +149,23 @@ def test_a_full_disk_is_told_and_leaves_no_half_block(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r'\(No space left on device\).*go on'):
         write(tmp_path)
     monkeypatch.undo()
-    assert not list(tmp_path.glob('.*.tmp'))
+    assert not list(tmp_path.glob('.*.part'))
     counted = set(Store.load(tmp_path).checksums)
     assert counted == {p.name for p in tmp_path.glob('*.safetensors')}
     write(tmp_path)
+
+
+def test_a_file_system_that_syncs_no_folders_will_do(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def files_alone(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, 'Invalid argument')
+        sync(descriptor)
+
+    monkeypatch.setattr(os, 'fsync', files_alone)
+    write(tmp_path)
+    assert not Store.load(tmp_path).missing
 
 
 def test_a_read_only_disk_is_told(tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, 'fsync', full)
+        patch.setattr(os, 'fsync', full)
         with pytest.raises(OSError, match='No space left'):
             WholeFiles().put(b'new', path)
     assert path.read_bytes() == b'old'
@@ -48,7 +48,7 @@ def test_a_file_system_that_syncs_no_folders_will_do(tmp_path, monkeypatch):
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         sync(descriptor)
 
-    monkeypatch.setattr(files.os, 'fsync', files_alone)
+    monkeypatch.setattr(os, 'fsync', files_alone)
     WholeFiles().put(b'new', tmp_path / 'a.pth')
     assert (tmp_path / 'a.pth').read_bytes() == b'new'
 
