@@ -104,7 +104,7 @@ def export_student(
             ``.onnx`` needs it.
         ema: As for :func:`read_student`.
         image_size: (height, width) for an ``.onnx``; by default that of the
-            config's ``test_pipeline``.
+            crop in the config's test data.
 
     Returns:
         What was written: ``origin``, ``tensors`` (their number), ``classes``

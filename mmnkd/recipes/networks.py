@@ -16,7 +16,7 @@ from mmengine.hub import get_config
 from modelindex.load_model_index import load
 from modelindex.models.Model import Model
 
-from ..teacher.source import read_config
+from ..teacher.source import read_config, training_size
 
 __all__ = ['Network', 'read_network', 'similar']
 
@@ -65,28 +65,9 @@ class Network(NamedTuple):
         return kind.rpartition('.')[2] if isinstance(kind, str) else kind
 
     @property
-    def pipelines(self) -> tuple[list, list]:
-        """The training's and the validation's pipeline; [] for none."""
-        config = self.config
-        dataset = config.get('train_dataloader', {}).get('dataset', {})
-        while 'dataset' in dataset:  # RepeatDataset and its like
-            dataset = dataset.dataset
-        tested = config.get('val_dataloader') or {}
-        return (
-            list(dataset.get('pipeline') or []),
-            list(tested.get('dataset', {}).get('pipeline') or []),
-        )
-
-    @property
     def image_size(self) -> int:
         """Height and width of its training images, in pixels."""
-        for step in self.pipelines[0]:
-            size = step.get('crop_size', step.get('scale'))
-            if isinstance(size, (tuple, list)):
-                size = size[0]
-            if size:
-                return int(size)
-        return 224
+        return (training_size(self.config) or (224,))[0]
 
 
 def read_network(name: str) -> Network:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
+from ..teacher.source import pipeline_of
 from .folder import ImageFolder
 from .networks import Network
 from .text import Source, assignments
@@ -127,13 +128,9 @@ def _most(tree: Mapping) -> int:
 
 
 def _pipeline(network: Network, part: str) -> Any:
-    steps = network.pipelines[part == 'val']
+    steps, place = pipeline_of(network.config, part)
     if steps and 'Load' in str(steps[0].get('type')):
-        dataset = network.config[f'{part}_dataloader'].dataset
-        place = f'{part}_dataloader.dataset'
-        while 'dataset' in dataset:
-            dataset, place = dataset.dataset, f'{place}.dataset'
-        return Source(f'_base_.{place}.pipeline')
+        return Source(f'_base_.{place}')
     # The data of the base are no files, such as CIFAR's.
     size = network.image_size
     crop: list[dict] = [
