@@ -148,7 +148,7 @@ def export_student(
 
 
 def _new_file(target: Union[str, os.PathLike]) -> Path:
-    target = Path(target)
+    target = Path(target).expanduser()
     if target.suffix not in SUFFIXES:
         raise ValueError(
             f'Expected a file that ends in {", ".join(SUFFIXES)}, but got '
