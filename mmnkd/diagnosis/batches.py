@@ -15,7 +15,7 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader
 
 from ..classifier.dry_run import blank_image
-from .plan import pipeline_of
+from ..teacher.source import training_size
 
 __all__ = [
     'Batches',
@@ -86,12 +86,7 @@ def random_batches(
         count: How many batches.
     """
     _, channels, height, width = blank_image(model).shape
-    for step in pipeline_of(config.train_dataloader.dataset):
-        size = step.get('crop_size') or step.get('scale')
-        if isinstance(size, int):
-            height = width = size
-        elif isinstance(size, (tuple, list)) and len(size) == 2:
-            height, width = size
+    height, width = training_size(config) or (height, width)
     if val.real:
         images = preprocessed(model, val.real[0], training=False)['inputs']
         _, channels, height, width = images.shape

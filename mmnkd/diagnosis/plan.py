@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from ..teacher.source import pipeline_of
 from .finding import Finding
 
-__all__ = ['Plan', 'check_plan', 'pipeline_of', 'read_plan']
+__all__ = ['Plan', 'check_plan', 'read_plan']
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def read_plan(config: Mapping[str, Any], processes: int = 1) -> Plan:
         lr_is_scaled=is_scaled,
         base_batch_size=base,
         schedule=_names(config.get('param_scheduler')),
-        pipeline=_names(pipeline_of(loader.get('dataset') or {})),
+        pipeline=_names(pipeline_of(config, 'train')[0]),
         batch_augments=_names(_batch_augments(config)),
         ema='EMAHook' in _names(config.get('custom_hooks')),
         amp=_amp(wrapper),
@@ -152,20 +153,6 @@ def _names(configs: Any) -> list[str]:
     return [
         _name(one) for one in configs or () if isinstance(one, (Mapping, type))
     ]
-
-
-def pipeline_of(dataset: Mapping[str, Any]) -> Iterable[Any]:
-    """Return the pipeline of a data set, or of the first one inside it.
-
-    Args:
-        dataset: Its config, perhaps of one that wraps others.
-    """
-    while 'pipeline' not in dataset:
-        inner = dataset.get('dataset') or (dataset.get('datasets') or [{}])[0]
-        if not inner:
-            return ()
-        dataset = inner
-    return dataset['pipeline']
 
 
 def _batch_augments(config: Mapping[str, Any]) -> Any:

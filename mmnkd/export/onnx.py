@@ -61,7 +61,7 @@ def write_onnx(
     require('onnx', 'An .onnx file', 'onnx', 'onnxruntime', 'onnxscript')
     if image_size is None:
         raise ValueError(
-            'Expected the size of the images, but the `test_pipeline` of the '
+            'Expected the size of the images, but the test data of the '
             'config has no CenterCrop that tells it. Give --image-size.'
         )
     form = Format.of(network.data_preprocessor)

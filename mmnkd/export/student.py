@@ -104,7 +104,7 @@ def export_student(
             ``.onnx`` needs it.
         ema: As for :func:`read_student`.
         image_size: (height, width) for an ``.onnx``; by default that of the
-            config's ``test_pipeline``.
+            crop in the config's test data.
 
     Returns:
         What was written: ``origin``, ``tensors`` (their number), ``classes``
@@ -148,7 +148,7 @@ def export_student(
 
 
 def _new_file(target: Union[str, os.PathLike]) -> Path:
-    target = Path(target)
+    target = Path(target).expanduser()
     if target.suffix not in SUFFIXES:
         raise ValueError(
             f'Expected a file that ends in {", ".join(SUFFIXES)}, but got '

@@ -65,7 +65,9 @@ def read_image_folder(folder: str) -> ImageFolder:
 
 
 def _by_class(root: Path, least: int = 1) -> dict[str, list[str]]:
-    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    # By name, as mmpretrain sorts; paths of Windows ignore the case.
+    inside = sorted(root.iterdir(), key=lambda path: path.name)
+    folders = [path for path in inside if path.is_dir()]
     found = {
         path.name: sorted(
             file.relative_to(root).as_posix()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +17,9 @@ from mmengine.hub import get_config
 from modelindex.load_model_index import load
 from modelindex.models.Model import Model
 
-from ..teacher.source import read_config
+from ..teacher.source import read_config, training_size
 
-__all__ = ['Network', 'read_network', 'similar']
+__all__ = ['Network', 'beside', 'read_network', 'similar']
 
 RUNTIME = 'mmpretrain::_base_/default_runtime.py'
 # Data and schedules for networks that come without: those of mmpretrain's
@@ -62,31 +63,13 @@ class Network(NamedTuple):
     def type(self) -> str:
         """The class of the plain model, without mmpretrain's scope."""
         kind = self.model.get('type') or self.config.model.type
-        return kind.rpartition('.')[2] if isinstance(kind, str) else kind
-
-    @property
-    def pipelines(self) -> tuple[list, list]:
-        """The training's and the validation's pipeline; [] for none."""
-        config = self.config
-        dataset = config.get('train_dataloader', {}).get('dataset', {})
-        while 'dataset' in dataset:  # RepeatDataset and its like
-            dataset = dataset.dataset
-        tested = config.get('val_dataloader') or {}
-        return (
-            list(dataset.get('pipeline') or []),
-            list(tested.get('dataset', {}).get('pipeline') or []),
-        )
+        name = kind if isinstance(kind, str) else kind.__name__
+        return name.rpartition('.')[2]
 
     @property
     def image_size(self) -> int:
         """Height and width of its training images, in pixels."""
-        for step in self.pipelines[0]:
-            size = step.get('crop_size', step.get('scale'))
-            if isinstance(size, (tuple, list)):
-                size = size[0]
-            if size:
-                return int(size)
-        return 224
+        return (training_size(self.config) or (224,))[0]
 
 
 def read_network(name: str) -> Network:
@@ -278,3 +261,16 @@ def _from_library(
     for base in bases:
         config.merge_from_dict(get_config(base).to_dict())
     return Network(name, bases, config, model, classes)
+
+
+def beside(path: str, file: Path) -> str:
+    """Return how one config names another: ``pkg::…`` or a path.
+
+    The path is relative, but for another drive of Windows.
+    """
+    if '::' in path:
+        return path
+    try:
+        return os.path.relpath(path, file.parent)
+    except ValueError:
+        return os.path.abspath(path)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from ..checkpoint import check_file, read_state_dict
 from .folder import ImageFolder, imagenet_indices
-from .networks import Network
+from .networks import Network, beside
 from .text import Commented
 
 __all__ = ['TeacherPlan', 'plan_teacher']
+
+# Of mmpretrain's heads, timm and transformers; a file may be sorted by name.
+_CLASSIFIER = re.compile(r'(^|\.)(head|fc|classifier)(\.\d+)*\.weight$')
 
 
 class TeacherPlan(NamedTuple):
@@ -103,9 +107,10 @@ def _entry(
 
 def _place(base: str, own: Path) -> str:
     """Return how the student's config names the teacher's."""
-    if '::' in base:
-        return base
-    return '{{ fileDirname }}/' + os.path.relpath(base, own.parent)
+    path = beside(base, own)
+    if '::' in path or os.path.isabs(path):
+        return path
+    return '{{ fileDirname }}/' + path
 
 
 def _random() -> dict[str, Any]:
@@ -123,11 +128,15 @@ def _path(checkpoint: Optional[str]) -> str:
 
 
 def _classes_in(checkpoint: Optional[str]) -> Optional[int]:
-    """Return the size of a file's last layer; None for what isn't here."""
+    """Return the size of a file's last layer; None where it isn't known."""
     if checkpoint in (None, 'none') or '://' in str(checkpoint):
         return None
-    *_, last = read_state_dict(_path(checkpoint)).values()
-    return len(last)
+    counts = [
+        len(tensor)
+        for name, tensor in read_state_dict(_path(checkpoint)).items()
+        if _CLASSIFIER.search(name) and tensor.ndim > 1
+    ]
+    return counts[-1] if counts else None
 
 
 def _last_checkpoint(network: Network, own: Path) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
+from ..teacher.source import pipeline_of
 from .folder import ImageFolder
-from .networks import Network
-from .text import Source, assignments
+from .networks import Network, beside
+from .text import Commented, Source, assignments
 
 __all__ = [
     'config_text',
@@ -73,7 +73,7 @@ def _with_classes(tree: Any, old: Optional[int], new: int) -> Any:
             key: _with_classes(value, old, new) for key, value in tree.items()
         }
         for key in ('num_classes', 'num_labels'):
-            if tree.get(key) == old != new:
+            if tree.get(key, new) == old != new:
                 changed[key] = new
         if _most(tree) > new:
             changed['topk'] = (1,)
@@ -115,8 +115,10 @@ def data_keys(
         keys[f'{part}_dataloader'] = {'dataset': dataset}
     for key in ('val_evaluator', 'test_evaluator'):
         metric = network.config.get(key)
-        if isinstance(metric, Mapping) and _most(metric) > len(images.classes):
-            keys[key] = {'topk': (1,)}
+        # A metric of a list is written whole, one alone is overridden.
+        changed = _with_classes(metric, None, len(images.classes))
+        if changed:
+            keys[key] = changed
     return keys
 
 
@@ -127,13 +129,9 @@ def _most(tree: Mapping) -> int:
 
 
 def _pipeline(network: Network, part: str) -> Any:
-    steps = network.pipelines[part == 'val']
+    steps, place = pipeline_of(network.config, part)
     if steps and 'Load' in str(steps[0].get('type')):
-        dataset = network.config[f'{part}_dataloader'].dataset
-        place = f'{part}_dataloader.dataset'
-        while 'dataset' in dataset:
-            dataset, place = dataset.dataset, f'{place}.dataset'
-        return Source(f'_base_.{place}.pipeline')
+        return Source(f'_base_.{place}')
     # The data of the base are no files, such as CIFAR's.
     size = network.image_size
     crop: list[dict] = [
@@ -175,6 +173,8 @@ def set_values(
             )
         for part in path:
             place = place.setdefault(part, {})
+            if isinstance(place, Commented):
+                place = place.value
         place[last] = _value(text)
 
 
@@ -197,7 +197,7 @@ def config_text(
         file: Where it will be.
         command: That it is written by.
     """
-    bases = [_beside(base, file) for base in network.bases]
+    bases = [beside(base, file) for base in network.bases]
     lines = [f'"""{title}', '', f'Written by: {command}']
     scale = network.config.get('auto_scale_lr', {}).get('base_batch_size')
     if scale:
@@ -212,8 +212,3 @@ def config_text(
         listed = ',\n    '.join(map(repr, bases))
         lines.append(f'_base_ = [\n    {listed}]')
     return '\n'.join([*lines, *assignments(keys)]) + '\n'
-
-
-def _beside(path: str, file: Path) -> str:
-    """Return how a config names another file."""
-    return path if '::' in path else os.path.relpath(path, file.parent)

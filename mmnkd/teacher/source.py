@@ -1,10 +1,11 @@
-"""What names a model: a config file, a model-zoo name, or a dict."""
+"""What names a model (a file, a name or a dict), and what a config says."""
 
 from __future__ import annotations
 
 import copy
 import difflib
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
@@ -88,8 +89,45 @@ def read_config(name: str) -> Config:
         ) from error
 
 
+def pipeline_of(config: Mapping[str, Any], part: str) -> tuple[list, str]:
+    """Return the steps that images go through, and their place in a config.
+
+    Of a data set that wraps others, they are the first one's.
+
+    Args:
+        config: A whole config.
+        part: train, val or test.
+
+    Returns:
+        The steps, and ``'train_dataloader.dataset.pipeline'`` or its like;
+        ``([], '')`` for none.
+    """
+    place = f'{part}_dataloader'
+    inner = config.get(place) or {}
+    while 'pipeline' not in inner:
+        key = 'dataset' if inner.get('dataset') else 'datasets'
+        if not inner.get(key):
+            return [], ''
+        inner, place = inner[key], f'{place}.{key}'
+        if key == 'datasets':
+            inner, place = inner[0], f'{place}[0]'
+    return list(inner['pipeline'] or ()), f'{place}.pipeline'
+
+
+def training_size(config: Mapping[str, Any]) -> Optional[tuple[int, int]]:
+    """Return (height, width) of the training's images, None for not told."""
+    for step in reversed(pipeline_of(config, 'train')[0]):
+        size = step.get('crop_size') or step.get('size') or step.get('scale')
+        pair = size if isinstance(size, (tuple, list)) else (size, size)
+        # Of other steps, `scale` is a range.
+        if len(pair) == 2 and all(isinstance(n, int) for n in pair):
+            return pair[0], pair[1]
+    return None
+
+
 def _crop_size(config: Config) -> Optional[tuple[int, int]]:
-    for step in config.get('test_pipeline') or ():
+    steps = pipeline_of(config, 'test')[0] or config.get('test_pipeline')
+    for step in steps or ():
         if step.get('type') == 'CenterCrop':
             return height_and_width(step.crop_size)
     return None

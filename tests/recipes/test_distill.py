@@ -201,6 +201,24 @@ def _loaded(config, part):
     return len(dataset)
 
 
+def test_pipelines_inside_other_data_sets_are_kept(written, small, folder):
+    config = Config.fromfile(small['student'])
+    steps = [{'type': 'LoadImageFromFile'}, {'type': 'Resize', 'scale': 8}]
+    inner = {'type': 'Digits', 'pipeline': [*steps, {'type': 'PackInputs'}]}
+    joined = {'type': 'ConcatDataset', 'datasets': [inner, inner]}
+    config.train_dataloader.dataset = joined
+    config.val_dataloader.dataset = {'type': 'KFoldDataset', 'dataset': inner}
+    config.dump(small['student'])
+    data = folder({'a': 2, 'b': 1}, 'train', 'val')
+    text, config = written(small['student'], data=data)
+    assert '_base_.train_dataloader.dataset.datasets[0].pipeline' in text
+    for part in ('train', 'val'):
+        made = config[f'{part}_dataloader'].dataset
+        assert made.type == 'CustomDataset'
+        assert made.pipeline == inner['pipeline']
+        assert _loaded(config, part) == 3
+
+
 def test_classes_of_imagenet_are_found_in_its_teacher(written, small, folder):
     data = folder(
         {'crane bird': 1, 'Tench': 1, 'golf_ball': 1}, 'train', 'val'

@@ -44,6 +44,15 @@ def test_model_is_a_config_file(tmp_path):
     assert teacher.network.data_preprocessor.std.item() == 2.0
 
 
+def test_images_are_as_large_as_the_test_data_says(tmp_path):
+    crops = [[{'type': 'CenterCrop', 'crop_size': n}] for n in (224, 288)]
+    config = Config({'model': tiny.resnet(), 'test_pipeline': crops[0]})
+    inner = {'dataset': {'pipeline': crops[1]}}
+    config.test_dataloader = {'dataset': inner}
+    config.dump(tmp_path / 'teacher.py')
+    assert read_source(tmp_path / 'teacher.py').image_size == (288, 288)
+
+
 @pytest.mark.parametrize(
     ('model', 'error', 'message'),
     [
