@@ -155,7 +155,9 @@ def test_wrong_usage_exits_with_2(capsys, monkeypatch, arguments, message):
 def refused(capsys, *arguments):
     """Return the one line that says what is wrong."""
     assert main(['benchmark', *arguments, *IMAGES, *SHORT]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    printed = capsys.readouterr().err
+    assert 'Traceback' not in printed
+    (line,) = [x for x in printed.splitlines() if x.startswith('mmnkd ')]
     return line
 
 
