@@ -32,7 +32,7 @@ def test_what_a_page_shows_is_what_happens(page, story):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'page', filter(has_slow_part, PAGES), ids=lambda page: page.stem
+    'page', [*filter(has_slow_part, PAGES)], ids=lambda page: page.stem
 )
 def test_the_slow_part_of_a_page_is_what_happens(page, story):
     for block in blocks_of(page, slow=True):
