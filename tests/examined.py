@@ -41,6 +41,11 @@ BASE = {
     'optim_wrapper': {'optimizer': {'type': 'SGD', 'lr': 0.1}},
     'auto_scale_lr': {'base_batch_size': 64},
 }
+MGD = {
+    'type': 'MGDLoss',
+    'student_taps': 'backbone.layer2',
+    'teacher_taps': 'backbone.layer2',
+}
 
 
 def write_config(folder):

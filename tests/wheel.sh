@@ -40,7 +40,7 @@ import torch
 from mmpretrain import get_model
 model = get_model('student.py')
 torch.save({'state_dict': model.state_dict()}, 'student.pth')"
-            "$python" -m mmnkd export student.pth student.safetensors ;;
+            "$python" -m mmnkd export student.pth "$extra.safetensors" ;;
         demo) "$python" -m mmnkd demo --seeds 2 --epochs 1 ;;
         onnx) "$python" -m mmnkd export student.pth student.onnx \
             --config student.py --image-size 8 ;;

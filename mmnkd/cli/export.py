@@ -76,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         '--image-size',
         type=_image_size,
         metavar='SIZE',
-        help='of the .onnx: 224, or HEIGHTxWIDTH (default: the CenterCrop of '
-        "the config's test_pipeline)",
+        help='of the .onnx: 224, or HEIGHTxWIDTH (default: that of the '
+        "CenterCrop in the config's test data)",
     )
     return parser
 

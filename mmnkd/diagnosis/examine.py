@@ -25,11 +25,7 @@ from .estimate import estimate
 from .facts import check_data_facts, describe_data
 from .finding import Finding
 from .first_step import num_classes_of
-from .look import (
-    ask_teacher,
-    describe_networks,
-    look_at,
-)
+from .look import ask_teacher, describe_networks, look_at
 from .networks import check_networks
 from .plan import check_plan, read_plan
 from .report import Report, read_stack

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 from .folder import ImageFolder, read_image_folder, split
-from .networks import Network, read_network
+from .networks import Network, beside, read_network
 from .published import Published, describe, nearest
 from .teachers import TeacherPlan, plan_teacher
 from .text import Commented
@@ -233,7 +232,10 @@ def _citation(
 
 def _training(file: Path, network: Network) -> list[str]:
     scales = 'auto_scale_lr' in network.config
-    return [os.path.relpath(file), *(['--auto-scale-lr'] if scales else [])]
+    return [
+        beside(str(file), Path.cwd() / file.name),
+        *(['--auto-scale-lr'] if scales else []),
+    ]
 
 
 def _write(

@@ -131,12 +131,14 @@ def _classes_in(checkpoint: Optional[str]) -> Optional[int]:
     """Return the size of a file's last layer; None where it isn't known."""
     if checkpoint in (None, 'none') or '://' in str(checkpoint):
         return None
-    counts = [
-        len(tensor)
+    found = {
+        name: len(tensor)
         for name, tensor in read_state_dict(_path(checkpoint)).items()
         if _CLASSIFIER.search(name) and tensor.ndim > 1
-    ]
-    return counts[-1] if counts else None
+    }
+    # Layers of this name inside blocks are deeper.
+    last = min(found, key=lambda name: name.count('.'), default='')
+    return found.get(last)
 
 
 def _last_checkpoint(network: Network, own: Path) -> str:

@@ -51,7 +51,7 @@ def test_the_classes_of_a_file_are_those_of_its_classifier(
     suffix, last, tmp_path
 ):
     weights = {
-        'a.se.fc1.weight': torch.zeros(5, 4),
+        'stages.0.se.fc.0.weight': torch.zeros(5, 4),
         last: torch.zeros(7, 4),
         last.replace('weight', 'bias'): torch.zeros(7),
         'norm.count': torch.tensor(3),
