@@ -105,7 +105,7 @@ def read_checkpoint(source: str, map_location: Any = 'cpu') -> Any:
     try:
         check_archive(path)
         return torch.load(path, map_location=map_location, weights_only=True)
-    except (MemoryError, torch.cuda.OutOfMemoryError):
+    except torch.cuda.OutOfMemoryError:
         raise
     except Exception as error:  # of any kind, as files are
         # What torch prints around this recommends weights_only=False.

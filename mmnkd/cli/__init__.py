@@ -15,6 +15,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Optional
 
+from torch import distributed
+
 __all__ = ['COMMANDS', 'main']
 
 COMMANDS = {
@@ -74,6 +76,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             f'mmnkd {name}: {" ".join([str(text), *notes])}', file=sys.stderr
         )
         return 1
+    if distributed.is_available() and distributed.is_initialized():
+        # Else its threads may outlive Python's end, which is an abort.
+        distributed.destroy_process_group()
     return code or 0
 
 

@@ -102,7 +102,7 @@ def _look(path: Path, broken: dict[Path, str]) -> Optional[_Found]:
         return _Found(
             meta['iter'], 'optimizer' in content, meta['epoch'], path
         )
-    except (MemoryError, PermissionError):  # it may be whole
+    except PermissionError:  # it may be whole
         raise
     except Exception as error:  # of any kind, as files are
         broken[path] = f'{type(error).__name__}: {error}'
