@@ -29,7 +29,7 @@ demo: $(READY)
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(COVERAGE) -n auto --maxprocesses 4 --dist loadfile -m 'not slow and not docs'
 
-# The same tests, two thirds slower: at least 95 % of the branches of mmnkd/.
+# The same tests, slower: they reach at least 95 % of the branches of mmnkd/.
 coverage: COVERAGE = --cov
 coverage: test
 
