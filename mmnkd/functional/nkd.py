@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import (
-    check_not_negative,
-    check_pair,
-    check_positive,
-    check_target,
-)
 from .closed_form import Block, closed_or_plain
 from .tensors import (
     compare_others,
@@ -20,7 +16,6 @@ from .tensors import (
     finite,
     reduce_loss,
     student_and_teacher,
-    target_index,
 )
 
 __all__ = ['nkd_loss', 'nkd_terms']
@@ -79,7 +74,7 @@ def nkd_loss(
         1.9104
     """
     inputs = logits_student, logits_teacher, target
-    (loss,) = _nkd(*inputs, temperature, gamma, apart=False)
+    (loss,) = _nkd(*inputs, apart=False, temperature=temperature, gamma=gamma)
     return reduce_loss(loss, reduction)
 
 
@@ -100,33 +95,10 @@ def nkd_terms(
         (N,). Their sum is :func:`nkd_loss` with ``reduction='none'``.
     """
     inputs = logits_student, logits_teacher, target
-    target_term, nontarget_term = _nkd(*inputs, temperature, gamma, apart=True)
-    return target_term, nontarget_term
-
-
-def _nkd(
-    logits_student: Tensor,
-    logits_teacher: Tensor,
-    target: Tensor,
-    temperature: float,
-    gamma: float,
-    *,
-    apart: bool,
-) -> tuple[Tensor, ...]:
-    check_pair(logits_student, logits_teacher)
-    check_target(target, logits_student)
-    check_positive('temperature', temperature)
-    check_not_negative('gamma', gamma)
-    return closed_or_plain(
-        _closed_terms,
-        _plain_terms,
-        logits_student,
-        logits_teacher,
-        target_index(target),
-        apart=apart,
-        temperature=temperature,
-        gamma=gamma,
+    target_term, nontarget_term = _nkd(
+        *inputs, apart=True, temperature=temperature, gamma=gamma
     )
+    return target_term, nontarget_term
 
 
 def _plain_terms(
@@ -176,3 +148,6 @@ def _closed_terms(
     others.addcmul_(t, -weight / t_sum)
     others_term = weight * temperature * cross_entropy
     return target_term, others_term, -pull, pull / s_sum
+
+
+_nkd = partial(closed_or_plain, _closed_terms, _plain_terms)

@@ -10,12 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import (
-    check_not_negative,
-    check_pair,
-    check_positive,
-    check_target,
-)
+from .checks import check_inputs, check_positive
 from .cost import check_cost, product
 from .tensors import (
     at_least_float32,
@@ -134,10 +129,8 @@ def wkd_terms(
         Target term and weighted transport term, both (N,). Their sum is
         :func:`wkd_loss` with ``reduction='none'``.
     """
-    check_pair(logits_student, logits_teacher)
-    check_target(target, logits_student)
-    check_positive('temperature', temperature)
-    check_not_negative('gamma', gamma)
+    inputs = logits_student, logits_teacher, target
+    check_inputs(*inputs, temperature=temperature, gamma=gamma)
     check_positive('regularization', regularization)
     check_cost(cost, regularization, logits_student.shape[1])
     check_iterations(iterations)
