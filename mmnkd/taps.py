@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Union
 
 import torch
@@ -87,6 +88,18 @@ def recorded(
     """
     outputs: dict[str, Any] = {}
     versions: dict[str, list[list[int]]] = {}  # of each output, by tap
+    with_gradient = torch.is_grad_enabled()
+
+    def record(tap: str, module: nn.Module, args: tuple, output: Any) -> None:
+        if with_gradient and not torch.is_grad_enabled():
+            raise TapError(
+                f'Expected a gradient to flow through the tap {tap!r}, '
+                'but it is inside a block with activation checkpointing '
+                '(with_cp) or torch.no_grad. Name the whole block.'
+            )
+        outputs[tap] = output
+        versions[tap].append(_versions(output))
+
     handles = []
     try:
         for tap, name in taps.items():
@@ -95,35 +108,13 @@ def recorded(
                 outputs[tap] = tapped
                 continue
             versions[tap] = []
-            record = _Recorder(tap, outputs, versions[tap])
-            handles.append(tapped.register_forward_hook(record))
+            hook = partial(record, tap)
+            handles.append(tapped.register_forward_hook(hook))
         yield outputs
     finally:
         for handle in handles:
             handle.remove()
     _check_recorded(model, outputs, versions)
-
-
-class _Recorder:
-    """Keep the output of a sub-module: a forward hook."""
-
-    def __init__(
-        self, tap: str, outputs: dict[str, Any], versions: list[list[int]]
-    ) -> None:
-        self.tap = tap
-        self.outputs = outputs
-        self.versions = versions
-        self.with_gradient = torch.is_grad_enabled()
-
-    def __call__(self, module: nn.Module, args: tuple, output: Any) -> None:
-        if self.with_gradient and not torch.is_grad_enabled():
-            raise TapError(
-                f'Expected a gradient to flow through the tap {self.tap!r}, '
-                'but it is inside a block with activation checkpointing '
-                '(with_cp) or torch.no_grad. Name the whole block.'
-            )
-        self.outputs[self.tap] = output
-        self.versions.append(_versions(output))
 
 
 def _check_recorded(
@@ -174,12 +165,11 @@ def as_logits(output: Any, model: nn.Module, tap: str, option: str) -> Tensor:
     logits = getattr(output, 'logits', output)
     if isinstance(logits, Tensor) and logits.ndim == 2:
         return logits
+    came = f'a {type(logits).__name__}'
     if isinstance(logits, Tensor):
         came = f'a tensor of shape {tuple(logits.shape)}'
     elif isinstance(logits, (tuple, list)):
-        came = f'a {type(logits).__name__} of {len(logits)}'
-    else:
-        came = f'a {type(logits).__name__}'
+        came += f' of {len(logits)}'
     raise ValueError(
         f'Expected (N, C) logits from {describe(model, tap)}, but it puts out '
         f'{came}. {tap_advice(model, tap, option)}'

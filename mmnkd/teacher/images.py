@@ -32,11 +32,11 @@ class ImageAdapter:
         teacher: Optional[Format],
         size: Optional[tuple[int, int]] = None,
     ) -> None:
-        given, wanted = student, teacher or student
-        _check_channels(given, wanted)
+        wanted = teacher or student
+        _check_channels(student, wanted)
         self.size = size
-        self.flip = given.to_rgb != wanted.to_rgb
-        mean, std = given.mean, given.std
+        self.flip = student.to_rgb != wanted.to_rgb
+        mean, std = student.mean, student.std
         if self.flip:
             mean, std = mean.flip(0), std.flip(0)
         self.scale = (std / wanted.std).float()
