@@ -11,8 +11,6 @@ from mmpretrain.models.utils import make_divisible
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ['MobileNetV1']
-
 # (channels, stride) of the depthwise separable blocks, at width 1.
 _STRIDE_16 = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
 _STRIDE_16 += [(512, 1)] * 5

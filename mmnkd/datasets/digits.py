@@ -8,8 +8,6 @@ import numpy as np
 from mmengine.registry import DATASETS
 from mmpretrain.datasets import BaseDataset
 
-__all__ = ['Digits']
-
 
 @DATASETS.register_module()
 class Digits(BaseDataset):

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,6 @@ from torch.autograd import forward_ad
 
 from .checks import check_inputs, is_compiling
 from .tensors import target_index
-
-__all__ = ['Block', 'closed_or_plain']
 
 # Elements of a block for each thread: with fewer the calls count, with more
 # the block leaves the cache (`mmnkd benchmark losses`).
@@ -45,28 +43,6 @@ def _forms(name: str) -> Iterator[None]:
 _plain_forms = partial(_forms, 'plain')  # for tests and benchmarks
 
 
-class Block(NamedTuple):
-    """Hold n rows of a loss with a teacher.
-
-    Attributes:
-        student: (n, C) logits.
-        teacher: (n, C) logits.
-        labels: (n, 1) target classes.
-        x: (n, C) scratch memory.
-        t: (n, C) scratch memory.
-        s: (n, C), gets the student's exponentials of the target term.
-        others: (n, C), gets the gradient of the non-target term.
-    """
-
-    student: Tensor
-    teacher: Tensor
-    labels: Tensor
-    x: Tensor
-    t: Tensor
-    s: Tensor
-    others: Tensor
-
-
 def closed_or_plain(
     closed: Callable[..., Terms],
     plain: Callable[..., Terms],
@@ -80,9 +56,12 @@ def closed_or_plain(
     """Check the inputs, and compute a loss in the form that is faster here.
 
     Args:
-        closed: From a :class:`Block` to target term, non-target term, the
+        closed: From a block of rows to target term, non-target term, the
             derivative of the first by the target's logit, and that by the
-            others, in parts of the block's `s`, all (n, 1).
+            others, in parts of `s`, all (n, 1). A block is a tuple: logits
+            (n, C) of student and teacher, target classes (n, 1), two matrices
+            (n, C) for scratch, `s`, which gets the student's exponentials of
+            the target term, and one for the gradient of the non-target term.
         plain: From logits (N, C), of student and teacher, and target classes
             (N, 1) to target and non-target term, both (N,).
         logits_student: (N, C) logits.
@@ -196,7 +175,7 @@ def _in_blocks(
         logits_s, logits_t, labels, s, gradient = rows
         x, t, spare = (matrix[: len(s)] for matrix in scratch)
         s = s if apart else spare
-        block = Block(logits_s, logits_t, labels, x, t, s, gradient)
+        block = logits_s, logits_t, labels, x, t, s, gradient
         *terms, own, share = closed(block, **settings)
         values.append(terms)
         if apart:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .closed_form import Block, closed_or_plain
+from .closed_form import closed_or_plain
 from .tensors import (
     compare_others,
     drop,
@@ -18,8 +18,6 @@ from .tensors import (
     reduce_loss,
     student_and_teacher,
 )
-
-__all__ = ['dkd_loss', 'dkd_terms']
 
 
 def dkd_loss(
@@ -125,7 +123,7 @@ def _plain_terms(
 
 
 def _closed_terms(
-    block: Block, temperature: float, alpha: float, beta: float
+    block: tuple[Tensor, ...], temperature: float, alpha: float, beta: float
 ) -> tuple[Tensor, ...]:
     student, teacher, index, x, t, s, others = block
     t_own = compare_others(teacher, index, temperature, out=x)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .closed_form import Block, closed_or_plain
+from .closed_form import closed_or_plain
 from .tensors import (
     compare_others,
     drop,
@@ -17,8 +17,6 @@ from .tensors import (
     reduce_loss,
     student_and_teacher,
 )
-
-__all__ = ['nkd_loss', 'nkd_terms']
 
 
 def nkd_loss(
@@ -122,9 +120,9 @@ def _plain_terms(
 
 
 def _closed_terms(
-    block: Block, temperature: float, gamma: float
+    block: tuple[Tensor, ...], temperature: float, gamma: float
 ) -> tuple[Tensor, ...]:
-    student, teacher, index, _, t, s, others = block
+    student, teacher, index, spare, t, s, others = block
     x = others  # until its gradient is written
     t_own, t_sum = exp_of_others(teacher, index, 1, x, t)
     t_t = t_own / (t_own + t_sum)
@@ -140,7 +138,7 @@ def _closed_terms(
     # -log S_i = log(total) - x_i, of which no part is negative.
     powers, total = s, s_sum
     if temperature != 1:
-        powers = block.x
+        powers = spare
         total = torch.exp(x.div_(temperature), out=powers).sum(1, keepdim=True)
     cross_entropy = total.log() - x.mul_(t).sum(dim=1, keepdim=True) / t_sum
     weight = gamma * temperature

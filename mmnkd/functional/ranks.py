@@ -6,8 +6,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ['check_scope', 'gathered', 'summed']
-
 
 def check_scope(batch: str) -> None:
     """Expect one of the two scopes of a batch."""

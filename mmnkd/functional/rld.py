@@ -18,8 +18,6 @@ from .tensors import (
     target_index,
 )
 
-__all__ = ['rld_loss', 'rld_terms']
-
 
 def rld_loss(
     logits_student: Tensor,

@@ -12,22 +12,6 @@ from torch import Tensor
 
 from .checks import check_reduction
 
-__all__ = [
-    'at_least_float32',
-    'compare_others',
-    'drop',
-    'exp_of_others',
-    'finite',
-    'kl_divergence',
-    'labels_of',
-    'log_binary',
-    'lowest',
-    'reduce_loss',
-    'student_and_teacher',
-    'target_index',
-    'target_of',
-]
-
 
 def student_and_teacher(
     logits_student: Tensor, logits_teacher: Tensor

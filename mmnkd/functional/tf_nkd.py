@@ -10,8 +10,6 @@ from .checks import check_logits, check_target
 from .ranks import check_scope, summed
 from .tensors import at_least_float32, finite, labels_of, reduce_loss
 
-__all__ = ['own_target_term', 'tf_nkd_loss']
-
 
 def tf_nkd_loss(
     logits_student: Tensor,

@@ -8,8 +8,6 @@ from torch import Tensor
 from .checks import check_pair, check_positive
 from .tensors import finite, kl_divergence, reduce_loss, student_and_teacher
 
-__all__ = ['ttm_loss', 'wttm_loss']
-
 
 def ttm_loss(
     logits_student: Tensor,

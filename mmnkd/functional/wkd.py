@@ -22,8 +22,6 @@ from .tensors import (
     target_index,
 )
 
-__all__ = ['check_iterations', 'wkd_loss', 'wkd_terms']
-
 
 def wkd_loss(
     logits_student: Tensor,

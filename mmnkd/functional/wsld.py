@@ -9,8 +9,6 @@ from torch import Tensor
 from .checks import check_inputs
 from .tensors import finite, reduce_loss, student_and_teacher
 
-__all__ = ['wsld_loss']
-
 
 def wsld_loss(
     logits_student: Tensor,

@@ -24,8 +24,6 @@ from ..taps import TapNames, tap_names
 from .features import as_map, channels_of, check_declared
 from .schedule import Schedule, WeightSchedule
 
-__all__ = ['DistillLoss', 'FeatureLoss', 'MeasuredLoss']
-
 
 class DistillLoss(nn.Module):
     """Hold what every distillation loss has: a weight, a reduction, taps.

@@ -14,18 +14,6 @@ from typing import Any, Optional
 import torch
 from torch import Tensor, nn
 
-__all__ = [
-    'as_map',
-    'as_vector',
-    'channels_of',
-    'check_declared',
-    'check_same_grid',
-    'generator',
-    'patches',
-    'squared_error',
-    'tensor_of',
-]
-
 
 def tensor_of(output: Any) -> Tensor:
     """Return the features in a tap's output.

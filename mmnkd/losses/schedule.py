@@ -13,8 +13,6 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from ..functional.checks import check_not_negative
 
-__all__ = ['Schedule', 'WeightSchedule']
-
 Schedule = Union[Mapping, Sequence[Mapping], None]
 
 

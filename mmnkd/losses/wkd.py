@@ -17,8 +17,6 @@ from ..functional.wkd import check_iterations
 from .logits import TeacherLogitsLoss
 from .schedule import Schedule, WeightSchedule
 
-__all__ = ['WKDLoss']
-
 
 @MODELS.register_module()
 class WKDLoss(TeacherLogitsLoss):
