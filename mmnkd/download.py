@@ -39,10 +39,8 @@ def put_whole(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    if os.name != 'posix':
-        return
     # Make the name last through a loss of power.
-    with suppress(OSError):  # some network file systems can't
+    with suppress(OSError):  # Windows and some network file systems can't
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -131,14 +131,12 @@ class _Term(torch.autograd.Function):
         gradient: Tensor,
         plain: Callable[..., Tensor],
     ) -> Tensor:
-        """Return the value."""
         ctx.plain = plain
         ctx.save_for_backward(student, teacher, index, gradient)
         return value.clone()  # an input itself could not be changed in place
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple:
-        """Multiply each row of the gradient by its factor."""
         student, teacher, index, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():
             value = ctx.plain(student, teacher, index)

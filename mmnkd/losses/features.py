@@ -16,15 +16,10 @@ from torch import Tensor, nn
 
 
 def tensor_of(output: Any) -> Tensor:
-    """Return the features in a tap's output.
+    """Return the features in a tap's output, of 2 to 4 dimensions.
 
-    Args:
-        output: A tensor, an output of transformers with
-            ``last_hidden_state``, or a tuple or list whose last tensor is
-            taken: of a backbone's stages, the deepest.
-
-    Returns:
-        Of 2 dimensions (N, C), 3 (N, L, C) or 4.
+    It is a tensor, an output of transformers with ``last_hidden_state``, or a
+    tuple or list whose last tensor is taken: of a backbone, the deepest stage.
     """
     output = getattr(output, 'last_hidden_state', output)
     if isinstance(output, (tuple, list)):
@@ -53,16 +48,11 @@ def channels_of(output: Any) -> int:
 
 
 def as_map(output: Any, channels: Optional[int] = None) -> Tensor:
-    """Return a tap's output as a feature map.
+    """Return a tap's output as a feature map (N, C, H, W).
 
-    Args:
-        output: See :func:`tensor_of`. Tokens in front of a grid of patches,
-            such as the class token, are left out.
-        channels: The number that is known, by which a map (N, H, W, C) is
-            told from (N, C, H, W); None for those of square images.
-
-    Returns:
-        (N, C, H, W).
+    Tokens in front of a grid of patches, such as the class token, are left
+    out. By the number of channels a map (N, H, W, C) is told from
+    (N, C, H, W); None for those of square images.
     """
     features = tensor_of(output)
     if features.ndim == 4:
@@ -81,15 +71,10 @@ def as_map(output: Any, channels: Optional[int] = None) -> Tensor:
 
 
 def as_vector(output: Any, channels: Optional[int] = None) -> Tensor:
-    """Return a tap's output as one vector a sample.
+    """Return a tap's output as one vector a sample, (N, C).
 
-    Args:
-        output: See :func:`tensor_of`.
-        channels: See :func:`as_map`.
-
-    Returns:
-        (N, C): the class token where there is one, else the mean over the
-        map or the tokens; a vector as it is.
+    That is the class token where there is one, else the mean over the map or
+    the tokens; a vector as it is. `channels` are as in :func:`as_map`.
     """
     features = tensor_of(output)
     if features.ndim == 2:

@@ -103,7 +103,9 @@ def accelerated(
         return found
 
     steps: dict[str, Callable[[Forward], Forward]] = {}
-    if accelerate and _convolutions(plain.network) > 1:
+    modules = [*plain.network.modules()]
+    # A transformer has one convolution, which isn't worth a copy.
+    if accelerate and sum(isinstance(m, nn.Conv2d) for m in modules) > 1:
         steps['channels_last'] = _in_channels_last
     if accelerate and _can_fold(plain.network):
         steps['folding'] = _folded
@@ -164,11 +166,6 @@ def _compiled(forward: Forward, *, taps: Mapping[str, str]) -> Forward:
     if taps:
         raise ValueError(f'it does not see the taps {sorted(taps)}')
     return replace(forward, run=torch.compile(forward.network, dynamic=False))
-
-
-def _convolutions(network: nn.Module) -> int:
-    """Count them; a transformer has one, which isn't worth a copy."""
-    return sum(isinstance(m, nn.Conv2d) for m in network.modules())
 
 
 def _can_fold(network: nn.Module) -> bool:
