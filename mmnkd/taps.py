@@ -1,7 +1,8 @@
 """Taps: what named sub-modules put out during one forward.
 
 A tap may name a parameter as well, such as ``'head.fc.weight'``: its value.
-The tap ``'logits'`` stands for a network's logits, wherever they are.
+The tap ``'logits'`` stands for a network's logits, wherever they are. Others
+have the names of ``named_modules()`` and ``named_parameters()``.
 """
 
 from __future__ import annotations
@@ -25,13 +26,7 @@ TapNames = Union[str, Sequence[str], None]
 
 
 def tap_names(taps: TapNames) -> tuple[str, ...]:
-    """Return the names of the outputs that a loss reads from one network.
-
-    Args:
-        taps: One name, several, or None. A name is ``'logits'``, or that of a
-            sub-module or parameter, as in ``named_modules()`` and
-            ``named_parameters()``.
-    """
+    """Return the names of the outputs that a loss reads from one network."""
     names: tuple = (taps,)
     if taps is None or isinstance(taps, (list, tuple)):
         names = tuple(taps or ())
@@ -154,13 +149,10 @@ def _versions(output: Any) -> list[int]:
 
 
 def as_logits(output: Any, model: nn.Module, tap: str, option: str) -> Tensor:
-    """Return a network's output as (N, C) logits.
+    """Return a network's output, maybe one of transformers, as (N, C) logits.
 
-    Args:
-        output: A tensor, or an output of transformers with ``logits``.
-        model: The network.
-        tap: Name of the sub-module that put it out, '' for the whole network.
-        option: The config key that names another one, for the error.
+    For an error: the sub-module `tap` of `model` put it out, or '' the whole
+    network; the config key `option` names another one.
     """
     logits = getattr(output, 'logits', output)
     if isinstance(logits, Tensor) and logits.ndim == 2:
