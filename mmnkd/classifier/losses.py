@@ -50,11 +50,9 @@ class LossDict(ModuleDict):
         }
         for name in self.keys() - self.active.keys():
             self[name].requires_grad_(False)  # DDP waits for all the others
-        both = [*zip(*self.active.values())] or [(), ()]
-        self.student_taps, self.teacher_taps = (
-            {name for taps in of_network for name in tap_names(taps)}
-            for of_network in both
-        )
+        read = self.active.values()
+        self.student_taps = {k for taps, _ in read for k in tap_names(taps)}
+        self.teacher_taps = {k for _, taps in read for k in tap_names(taps)}
 
     def init_weights(self) -> None:
         """Initialize the losses; again, not with the student's numbers."""

@@ -55,23 +55,16 @@ def closed_or_plain(
 ) -> Terms:
     """Check the inputs, and compute a loss in the form that is faster here.
 
-    Args:
-        closed: From a block of rows to target term, non-target term, the
-            derivative of the first by the target's logit, and that by the
-            others, in parts of `s`, all (n, 1). A block is a tuple: logits
-            (n, C) of student and teacher, target classes (n, 1), two matrices
-            (n, C) for scratch, `s`, which gets the student's exponentials of
-            the target term, and one for the gradient of the non-target term.
-        plain: From logits (N, C), of student and teacher, and target classes
-            (N, 1) to target and non-target term, both (N,).
-        logits_student: (N, C) logits.
-        logits_teacher: (N, C) logits.
-        target: (N,) class indices, or (N, C) scores.
-        apart: Whether the terms are returned, each with a graph of its own.
-        **settings: What both forms take too: temperature and weights.
+    Both forms give target and non-target term of each row. `plain` takes
+    logits (N, C), of student and teacher, and target classes (N, 1). `closed`
+    takes a block of n rows of these, and four matrices (n, C): two of scratch
+    memory, `s`, which gets the student's exponentials of the target term, and
+    one for the gradient of the non-target term. It returns the derivatives of
+    the target term too: by the target's logit, and by the others, in parts of
+    `s`, (n, 1).
 
-    Returns:
-        Both terms, or only their sum, (N,).
+    Return both terms, each with a graph of its own, if they are wanted
+    `apart`, else only their sum; (N,).
     """
     check_inputs(logits_student, logits_teacher, target, **settings)
     inputs = logits_student, logits_teacher.detach(), target_index(target)
