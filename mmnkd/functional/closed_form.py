@@ -114,9 +114,10 @@ class _Term(torch.autograd.Function):
     A gradient that is to be differentiated in turn is that of the plain form.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(
-        ctx: Any,
         student: Tensor,
         teacher: Tensor,
         index: Tensor,
@@ -124,9 +125,12 @@ class _Term(torch.autograd.Function):
         gradient: Tensor,
         plain: Callable[..., Tensor],
     ) -> Tensor:
-        ctx.plain = plain
-        ctx.save_for_backward(student, teacher, index, gradient)
         return value.clone()  # an input itself could not be changed in place
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+        student, teacher, index, _, gradient, ctx.plain = inputs
+        ctx.save_for_backward(student, teacher, index, gradient)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple:
