@@ -23,6 +23,7 @@ from mmengine.utils import digit_version
 from torch import Tensor, nn
 
 from .download import check_archive, downloaded, warn_of_hash
+from .registry import require
 
 _STATISTICS = ('min', 'max', 'current', 'mean')
 
@@ -114,22 +115,18 @@ def read_checkpoint(source: str, map_location: Any = 'cpu') -> Any:
         reason = reason.split('. ')[0]
         reason = f'{type(error).__name__}: {reason}'
         place = source if str(path) == source else f'{source} ({path})'
+        update = ''
+        if not reads_trainings():
+            update = (
+                " A training's checkpoint needs torch 2.6 or later, but this "
+                f'is {torch.__version__}: update torch.'
+            )
         raise ValueError(
             f'Expected {place!r} to be a checkpoint of tensors and plain '
             f"data, but torch's safe loader refuses it ({reason}). Fetch a "
             'broken file again; from one with other objects, which could run '
-            f'code, save the `state_dict` alone.{_update()}'
+            f'code, save the `state_dict` alone.{update}'
         ) from error
-
-
-def _update() -> str:
-    """Return what to do about a torch that can't read what a Runner saves."""
-    if reads_trainings():
-        return ''
-    return (
-        " A training's checkpoint needs torch 2.6 or later, but this is "
-        f'{torch.__version__}: update torch.'
-    )
 
 
 def read_state_dict(source: str) -> dict[str, Tensor]:
@@ -159,18 +156,21 @@ def weights_in(content: Any, source: str) -> dict[str, Tensor]:
     weights = content
     if isinstance(content, Mapping) and 'state_dict' in content:
         weights = content['state_dict']
-    if not _is_state_dict(weights):
+    if (
+        not isinstance(weights, Mapping)
+        or not weights
+        or not all(isinstance(value, Tensor) for value in weights.values())
+    ):
+        found = type(content).__name__
+        if isinstance(content, Mapping):
+            found += f' of {list(content)[:8]}'
         raise ValueError(
             f'Expected {source!r} to hold a state_dict (name: tensor), but '
-            f'got {type(content).__name__}{_keys(content)}. Is it the '
-            'checkpoint of a model?'
+            f'got {found}. Is it the checkpoint of a model?'
         )
     weights = {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
-    return {
-        name: value
-        for name, value in weights.items()
-        if not name.startswith('distill_losses.')
-    }
+    own = [k for k in weights if not k.startswith('distill_losses.')]
+    return {name: weights[name] for name in own}
 
 
 def classes_in(content: Any) -> Optional[list[str]]:
@@ -239,6 +239,7 @@ def load_strictly(
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    require('openmmlab', repr(str(path)), 'safetensors')
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -249,15 +250,3 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
             f'Expected a safetensors file at {str(path)!r}, but got: {error}. '
             'Fetch a broken file again.'
         ) from error
-
-
-def _is_state_dict(content: Any) -> bool:
-    return (
-        isinstance(content, Mapping)
-        and len(content) > 0
-        and all(isinstance(value, Tensor) for value in content.values())
-    )
-
-
-def _keys(content: Any) -> str:
-    return f' of {list(content)[:8]}' if isinstance(content, Mapping) else ''

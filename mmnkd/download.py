@@ -22,14 +22,6 @@ import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
-__all__ = [
-    'check_archive',
-    'downloaded',
-    'put_whole',
-    'sha256_of',
-    'warn_of_hash',
-]
-
 SILENCE = 30.0  # seconds that a server may say nothing
 PAUSES = (1.0, 5.0)  # seconds before each new attempt
 # The hash in a name of mmengine's CheckpointHook is not one of the file.
@@ -47,10 +39,8 @@ def put_whole(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    if os.name != 'posix':
-        return
     # Make the name last through a loss of power.
-    with suppress(OSError):  # some network file systems can't
+    with suppress(OSError):  # Windows and some network file systems can't
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -90,9 +90,13 @@ def check_stack() -> None:
         try:
             importlib.import_module(name)
         except (ImportError, AssertionError) as error:
+            again = INSTALL
+            if any(_installed(f'onedl-{name}') for name in PACKAGES):
+                names = ' '.join(f'onedl-{name}' for name in PACKAGES)
+                again = f'pip install --force-reinstall --no-deps {names}'
             raise ImportError(
                 f'mmnkd needs {name}, which is installed but can not be '
-                f'imported: {error}. Run: {_install_again()}'
+                f'imported: {error}. Run: {again}'
             ) from error
 
 
@@ -130,13 +134,6 @@ def nearest_argument(kind: Any, error: TypeError) -> str:
     }
     near = difflib.get_close_matches(unknown[1], known, n=1)
     return f'. Nearest: {near[0]!r}.' if near else ''
-
-
-def _install_again() -> str:
-    if any(_installed(f'onedl-{name}') for name in PACKAGES):
-        names = ' '.join(f'onedl-{name}' for name in PACKAGES)
-        return f'pip install --force-reinstall --no-deps {names}'
-    return INSTALL
 
 
 def _installed(distribution: str) -> bool:

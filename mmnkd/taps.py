@@ -1,7 +1,8 @@
 """Taps: what named sub-modules put out during one forward.
 
 A tap may name a parameter as well, such as ``'head.fc.weight'``: its value.
-The tap ``'logits'`` stands for a network's logits, wherever they are.
+The tap ``'logits'`` stands for a network's logits, wherever they are. Others
+have the names of ``named_modules()`` and ``named_parameters()``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import difflib
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Union
 
 import torch
@@ -24,13 +26,7 @@ TapNames = Union[str, Sequence[str], None]
 
 
 def tap_names(taps: TapNames) -> tuple[str, ...]:
-    """Return the names of the outputs that a loss reads from one network.
-
-    Args:
-        taps: One name, several, or None. A name is ``'logits'``, or that of a
-            sub-module or parameter, as in ``named_modules()`` and
-            ``named_parameters()``.
-    """
+    """Return the names of the outputs that a loss reads from one network."""
     names: tuple = (taps,)
     if taps is None or isinstance(taps, (list, tuple)):
         names = tuple(taps or ())
@@ -87,6 +83,18 @@ def recorded(
     """
     outputs: dict[str, Any] = {}
     versions: dict[str, list[list[int]]] = {}  # of each output, by tap
+    with_gradient = torch.is_grad_enabled()
+
+    def record(tap: str, module: nn.Module, args: tuple, output: Any) -> None:
+        if with_gradient and not torch.is_grad_enabled():
+            raise TapError(
+                f'Expected a gradient to flow through the tap {tap!r}, '
+                'but it is inside a block with activation checkpointing '
+                '(with_cp) or torch.no_grad. Name the whole block.'
+            )
+        outputs[tap] = output
+        versions[tap].append(_versions(output))
+
     handles = []
     try:
         for tap, name in taps.items():
@@ -95,35 +103,13 @@ def recorded(
                 outputs[tap] = tapped
                 continue
             versions[tap] = []
-            record = _Recorder(tap, outputs, versions[tap])
-            handles.append(tapped.register_forward_hook(record))
+            hook = partial(record, tap)
+            handles.append(tapped.register_forward_hook(hook))
         yield outputs
     finally:
         for handle in handles:
             handle.remove()
     _check_recorded(model, outputs, versions)
-
-
-class _Recorder:
-    """Keep the output of a sub-module: a forward hook."""
-
-    def __init__(
-        self, tap: str, outputs: dict[str, Any], versions: list[list[int]]
-    ) -> None:
-        self.tap = tap
-        self.outputs = outputs
-        self.versions = versions
-        self.with_gradient = torch.is_grad_enabled()
-
-    def __call__(self, module: nn.Module, args: tuple, output: Any) -> None:
-        if self.with_gradient and not torch.is_grad_enabled():
-            raise TapError(
-                f'Expected a gradient to flow through the tap {self.tap!r}, '
-                'but it is inside a block with activation checkpointing '
-                '(with_cp) or torch.no_grad. Name the whole block.'
-            )
-        self.outputs[self.tap] = output
-        self.versions.append(_versions(output))
 
 
 def _check_recorded(
@@ -163,23 +149,19 @@ def _versions(output: Any) -> list[int]:
 
 
 def as_logits(output: Any, model: nn.Module, tap: str, option: str) -> Tensor:
-    """Return a network's output as (N, C) logits.
+    """Return a network's output, maybe one of transformers, as (N, C) logits.
 
-    Args:
-        output: A tensor, or an output of transformers with ``logits``.
-        model: The network.
-        tap: Name of the sub-module that put it out, '' for the whole network.
-        option: The config key that names another one, for the error.
+    For an error: the sub-module `tap` of `model` put it out, or '' the whole
+    network; the config key `option` names another one.
     """
     logits = getattr(output, 'logits', output)
     if isinstance(logits, Tensor) and logits.ndim == 2:
         return logits
+    came = f'a {type(logits).__name__}'
     if isinstance(logits, Tensor):
         came = f'a tensor of shape {tuple(logits.shape)}'
     elif isinstance(logits, (tuple, list)):
-        came = f'a {type(logits).__name__} of {len(logits)}'
-    else:
-        came = f'a {type(logits).__name__}'
+        came += f' of {len(logits)}'
     raise ValueError(
         f'Expected (N, C) logits from {describe(model, tap)}, but it puts out '
         f'{came}. {tap_advice(model, tap, option)}'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence, Union
+from typing import Optional, Sequence, Union
 
 from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS
@@ -10,8 +10,6 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.models.utils import make_divisible
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-
-__all__ = ['MobileNetV1']
 
 # (channels, stride) of the depthwise separable blocks, at width 1.
 _STRIDE_16 = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
@@ -80,7 +78,12 @@ class MobileNetV1(BaseBackbone):
         before = width(32)
         layers = [nn.Sequential(*self._convolution(3, before, 3, stride=2))]
         for channels, stride in _STRIDE_16 + _STRIDE_32:
-            layers.append(self._separable(before, width(channels), stride))
+            layers.append(
+                nn.Sequential(  # depthwise, pointwise
+                    *self._convolution(before, before, 3, stride, before),
+                    *self._convolution(before, width(channels), 1),
+                )
+            )
             before = width(channels)
         split = 1 + len(_STRIDE_16)
         self.model = nn.Sequential(*layers[:split])
@@ -93,11 +96,9 @@ class MobileNetV1(BaseBackbone):
         Args:
             x: (N, 3, H, W) images.
         """
-        stride_16 = self.model(x)
-        maps = [
-            stride_16,
-            self.s4(stride_16) if 1 in self.out_indices else None,
-        ]
+        maps = [self.model(x)]
+        if 1 in self.out_indices:
+            maps.append(self.s4(maps[0]))
         return tuple(maps[index] for index in sorted(self.out_indices))
 
     def train(self, mode: bool = True) -> MobileNetV1:
@@ -114,30 +115,15 @@ class MobileNetV1(BaseBackbone):
         for stage in (self.model, self.s4)[: self.frozen_stages + 1]:
             stage.eval().requires_grad_(False)
 
-    def _separable(
-        self, before: int, channels: int, stride: int
-    ) -> nn.Sequential:
-        """Return a 3x3 depthwise convolution and a 1x1 one."""
-        depthwise = self._convolution(before, before, 3, stride, groups=before)
-        pointwise = self._convolution(before, channels, 1)
-        return nn.Sequential(*depthwise, *pointwise)
-
     def _convolution(
         self,
         before: int,
         channels: int,
         kernel: int,
         stride: int = 1,
-        **options: Any,
+        groups: int = 1,
     ) -> list[nn.Module]:
-        convolution = nn.Conv2d(
-            before,
-            channels,
-            kernel,
-            stride,
-            padding=kernel // 2,
-            bias=False,
-            **options,
-        )
+        sizes = before, channels, kernel, stride, kernel // 2
+        convolution = nn.Conv2d(*sizes, groups=groups, bias=False)
         _, norm = build_norm_layer(self.norm_cfg, channels)
         return [convolution, norm, nn.ReLU(inplace=True)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any, Optional
+from collections.abc import Mapping
+from typing import Any, Optional, Union
 
 import torch
 from mmengine.model import ModuleDict
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..losses import MeasuredLoss
 from ..registry import construct
-from ..taps import TapNames, pick, tap_names
+from ..taps import pick, tap_names
 
 
 class LossDict(ModuleDict):
@@ -39,27 +39,20 @@ class LossDict(ModuleDict):
         _check_form(losses)
         # The student's random numbers are those of a run without losses.
         with torch.random.fork_rng(devices=[]):
-            built = {
-                name: loss
-                if isinstance(loss, nn.Module)
-                else _build(name, loss)
-                for name, loss in losses.items()
-            }
-        for name, loss in built.items():
-            _check_forward(name, loss)
-        super().__init__(built)
+            super().__init__({k: _build(k, v) for k, v in losses.items()})
         self.active = {  # the names, and what each reads of both networks
-            name: (_taps(loss, 'student_taps'), _taps(loss, 'teacher_taps'))
-            for name, loss in built.items()
+            name: (
+                getattr(loss, 'student_taps', 'logits'),
+                getattr(loss, 'teacher_taps', 'logits'),
+            )
+            for name, loss in self.items()
             if getattr(loss, 'loss_weight', 1.0) != 0
         }
-        for name in built.keys() - self.active.keys():
+        for name in self.keys() - self.active.keys():
             self[name].requires_grad_(False)  # DDP waits for all the others
-        both = [*zip(*self.active.values())] or [(), ()]
-        self.student_taps, self.teacher_taps = (
-            {name for taps in of_network for name in tap_names(taps)}
-            for of_network in both
-        )
+        read = self.active.values()
+        self.student_taps = {k for taps, _ in read for k in tap_names(taps)}
+        self.teacher_taps = {k for _, taps in read for k in tap_names(taps)}
 
     def init_weights(self) -> None:
         """Initialize the losses; again, not with the student's numbers."""
@@ -68,11 +61,12 @@ class LossDict(ModuleDict):
 
     def unmeasured(self) -> dict[str, MeasuredLoss]:
         """Return the losses that wait for sizes to make their parameters."""
-        losses = {name: self[name] for name in self.active}
         return {
             name: loss
-            for name, loss in losses.items()
-            if isinstance(loss, MeasuredLoss) and loss.needs_dry_run
+            for name, loss in self.items()
+            if name in self.active
+            and isinstance(loss, MeasuredLoss)
+            and loss.unknown_sizes
         }
 
     def measure(
@@ -137,10 +131,13 @@ class LossDict(ModuleDict):
 
 def weighted(logged: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """Multiply what mmengine sums: every key that contains 'loss'."""
-    return {
-        key: _times(value, factor) if 'loss' in key else value
-        for key, value in logged.items()
-    }
+    scaled = dict(logged)
+    for key, value in logged.items():
+        if 'loss' in key and isinstance(value, Tensor):
+            scaled[key] = factor * value
+        elif 'loss' in key:
+            scaled[key] = [factor * part for part in value]
+    return scaled
 
 
 def merge(logged: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,13 +166,7 @@ def _check_form(losses: Any) -> None:
                 f'module with a name, as in {example}, but got '
                 f'{name}={loss!r}.'
             )
-    _check_names(losses)
-
-
-def _check_names(names: Iterable[Any]) -> None:
-    taken = nn.ModuleDict()
-    for name in names:
-        if not str(name).isidentifier() or hasattr(taken, str(name)):
+        if not str(name).isidentifier() or hasattr(nn.ModuleDict(), str(name)):
             raise ValueError(
                 'Expected names of `distill_losses` that are identifiers, '
                 f'and no attribute of a torch ModuleDict, but got {name!r}. '
@@ -188,7 +179,9 @@ def _check_names(names: Iterable[Any]) -> None:
             )
 
 
-def _build(name: str, config: Mapping[str, Any]) -> nn.Module:
+def _build(name: str, config: Union[Mapping, nn.Module]) -> nn.Module:
+    if isinstance(config, nn.Module):
+        return _checked(name, config)
     place = f'distill_losses.{name}'
     arguments = dict(config)
     kind = arguments.pop('type', None)
@@ -203,31 +196,18 @@ def _build(name: str, config: Mapping[str, Any]) -> nn.Module:
                 f'but got {kind!r}. Nearest: {near or losses}. The file of a '
                 'loss of your own must be in `custom_imports`.'
             )
-        return construct(found, place, arguments)
+        return _checked(name, construct(found, place, arguments))
 
 
-def _check_forward(name: str, loss: nn.Module) -> None:
+def _checked(name: str, loss: nn.Module) -> nn.Module:
     """Expect a distillation loss; others take the arguments for their own."""
     parameters = inspect.signature(loss.forward).parameters.values()
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return  # of a wrapper
+    is_wrapper = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     taken = [p.name for p in parameters][:3]
-    if taken != ['student', 'teacher', 'target']:
+    if not is_wrapper and taken != ['student', 'teacher', 'target']:
         raise TypeError(
             f'Expected `distill_losses.{name}` to have a forward(student, '
             f'teacher, target), but that of {type(loss).__name__} takes '
             f'{taken}. A loss of the student alone belongs in `head.loss`.'
         )
-
-
-def _times(value: Any, factor: float) -> Any:
-    if isinstance(value, Tensor):
-        return factor * value
-    return [factor * part for part in value]
-
-
-def _taps(loss: nn.Module, which: str) -> TapNames:
-    """Return what a loss reads; check that it is names."""
-    taps = getattr(loss, which, 'logits')
-    tap_names(taps)
-    return taps
+    return loss

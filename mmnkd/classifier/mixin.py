@@ -8,8 +8,7 @@ reads what it asked for; the loss dict goes to mmengine.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 import torch
@@ -85,7 +84,7 @@ class DistillationMixin(BaseModel):
         self.student_loss_schedule = WeightSchedule.of(student_loss_schedule)
         self.logits_tap = logits_tap or self.logits_tap
         self.distill_losses = LossDict(distill_losses or {})
-        self.teacher = None if teacher is None else make_teacher(teacher)
+        self.teacher: Any = None if teacher is None else make_teacher(teacher)
         self.first_step = FirstStep(ignore_findings)
         self._student_modules = self._find_taps()
         self._measure()
@@ -100,9 +99,13 @@ class DistillationMixin(BaseModel):
         else:
             # An `init_cfg` of the classifier is for all of its modules, and
             # would draw random numbers for the losses before the student's.
-            with self._without_losses():
+            losses = self.distill_losses
+            self.register_module('distill_losses', nn.Identity())
+            try:
                 super().init_weights()
-            self.distill_losses.init_weights()
+            finally:
+                self.register_module('distill_losses', losses)
+            losses.init_weights()
         self._build_teacher()
 
     def loss(self, inputs: Tensor, data_samples: list, **kwargs: Any) -> dict:
@@ -141,7 +144,7 @@ class DistillationMixin(BaseModel):
                 student['logits'], self, self.logits_tap, 'logits_tap'
             )
         teacher: dict[str, Any] = {}
-        if self.teacher is not None and losses.teacher_taps:
+        if losses.teacher_taps:
             if not self.teacher.is_built:
                 self._build_teacher()
             teacher = self.teacher(inputs, losses.teacher_taps, data_samples)
@@ -178,7 +181,7 @@ class DistillationMixin(BaseModel):
             student = dry_run(self, image, self._student_modules)
         teacher: dict[str, Any] = {}
         taps = self.distill_losses.teacher_taps
-        if self.teacher is not None and taps:
+        if taps:
             try:
                 untrained = self.teacher.untrained(
                     self.data_preprocessor, taps
@@ -191,7 +194,7 @@ class DistillationMixin(BaseModel):
 
     def _build_teacher(self) -> None:
         taps = self.distill_losses.teacher_taps
-        if self.teacher is None or not taps:
+        if not taps:
             return
         unmeasured = list(self.distill_losses.unmeasured())
         if unmeasured:
@@ -229,13 +232,3 @@ class DistillationMixin(BaseModel):
                 logging.WARNING,
             )
         return modules
-
-    @contextmanager
-    def _without_losses(self) -> Iterator[None]:
-        """Hide the losses from whoever walks the modules."""
-        losses = self.distill_losses
-        self.register_module('distill_losses', nn.Identity())
-        try:
-            yield
-        finally:
-            self.register_module('distill_losses', losses)

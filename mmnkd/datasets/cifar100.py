@@ -3,8 +3,6 @@
 from mmengine.registry import DATASETS
 from mmpretrain.datasets import CIFAR100
 
-__all__ = ['LocalCIFAR100']
-
 
 @DATASETS.register_module()
 class LocalCIFAR100(CIFAR100):

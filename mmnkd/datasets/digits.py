@@ -8,8 +8,6 @@ import numpy as np
 from mmengine.registry import DATASETS
 from mmpretrain.datasets import BaseDataset
 
-__all__ = ['Digits']
-
 
 @DATASETS.register_module()
 class Digits(BaseDataset):
@@ -57,16 +55,11 @@ class Digits(BaseDataset):
         images, labels = load_digits(return_X_y=True)
         images = np.round(images.reshape(-1, 8, 8, 1) * (255 / 16))
         images = images.astype(np.uint8).repeat(3, axis=3)
-        chosen = _is_test(labels) == (self.split == 'test')
+        is_test = np.zeros(len(labels), dtype=bool)
+        for label in np.unique(labels):
+            is_test[np.flatnonzero(labels == label)[2::3]] = True
+        chosen = is_test == (self.split == 'test')
         return [
             {'img': image, 'gt_label': int(label)}
             for image, label in zip(images[chosen], labels[chosen])
         ]
-
-
-def _is_test(labels: np.ndarray) -> np.ndarray:
-    """Mark every third image of each class."""
-    marks = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        marks[np.flatnonzero(labels == label)[2::3]] = True
-    return marks

@@ -4,7 +4,6 @@ Every loss is computed per sample in log-space, in float32 or better, and
 reduced last. Nothing waits for a GPU: no boolean indexing, no ``.item()``.
 """
 
-from .closed_form import _plain_forms as _plain_forms
 from .cost import classifier_cost
 from .dist import dist_loss
 from .dkd import dkd_loss, dkd_terms

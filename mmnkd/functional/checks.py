@@ -46,6 +46,22 @@ def check_pair(
         )
 
 
+def check_inputs(
+    logits_student: Tensor,
+    logits_teacher: Tensor,
+    target: Tensor,
+    *,
+    temperature: float,
+    **weights: float,
+) -> None:
+    """Expect what losses on logits and labels have in common."""
+    check_pair(logits_student, logits_teacher)
+    check_target(target, logits_student)
+    check_positive('temperature', temperature)
+    for name, weight in weights.items():
+        check_not_negative(name, weight)
+
+
 def check_target(target: Tensor, logits: Tensor) -> None:
     """Expect class indices (N,) or scores (N, C) for `logits` (N, C)."""
     if not isinstance(target, Tensor) or target.layout != torch.strided:

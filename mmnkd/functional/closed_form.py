@@ -11,15 +11,14 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from .checks import is_compiling
-
-__all__ = ['Block', 'closed_or_plain']
+from .checks import check_inputs, is_compiling
+from .tensors import target_index
 
 # Elements of a block for each thread: with fewer the calls count, with more
 # the block leaves the cache (`mmnkd benchmark losses`).
@@ -44,75 +43,44 @@ def _forms(name: str) -> Iterator[None]:
 _plain_forms = partial(_forms, 'plain')  # for tests and benchmarks
 
 
-class Block(NamedTuple):
-    """Hold n rows of a loss with a teacher.
-
-    Attributes:
-        student: (n, C) logits.
-        teacher: (n, C) logits.
-        labels: (n, 1) target classes.
-        x: (n, C) scratch memory.
-        t: (n, C) scratch memory.
-        s: (n, C), gets the student's exponentials of the target term.
-        others: (n, C), gets the gradient of the non-target term.
-    """
-
-    student: Tensor
-    teacher: Tensor
-    labels: Tensor
-    x: Tensor
-    t: Tensor
-    s: Tensor
-    others: Tensor
-
-
 def closed_or_plain(
     closed: Callable[..., Terms],
     plain: Callable[..., Terms],
     logits_student: Tensor,
     logits_teacher: Tensor,
-    index: Tensor,
+    target: Tensor,
     *,
     apart: bool,
     **settings: float,
 ) -> Terms:
-    """Compute a loss in the form that is faster here.
+    """Check the inputs, and compute a loss in the form that is faster here.
 
-    Args:
-        closed: From a :class:`Block` to target term, non-target term, the
-            derivative of the first by the target's logit, and that by the
-            others, in parts of the block's `s`, all (n, 1).
-        plain: From the next three to target and non-target term, both (N,).
-        logits_student: (N, C) logits.
-        logits_teacher: (N, C) logits.
-        index: (N, 1) target classes.
-        apart: Whether the terms are returned, each with a graph of its own.
-        **settings: What both forms take too.
+    Both forms give target and non-target term of each row. `plain` takes
+    logits (N, C), of student and teacher, and target classes (N, 1). `closed`
+    takes a block of n rows of these, and four matrices (n, C): two of scratch
+    memory, `s`, which gets the student's exponentials of the target term, and
+    one for the gradient of the non-target term. It returns the derivatives of
+    the target term too: by the target's logit, and by the others, in parts of
+    `s`, (n, 1).
 
-    Returns:
-        Both terms, or only their sum, (N,).
+    Return both terms, each with a graph of its own, if they are wanted
+    `apart`, else only their sum; (N,).
     """
-    if not _prefers_closed_form(logits_student, logits_teacher, index):
-        terms = plain(logits_student, logits_teacher, index, **settings)
+    check_inputs(logits_student, logits_teacher, target, **settings)
+    inputs = logits_student, logits_teacher.detach(), target_index(target)
+    if not _prefers_closed_form(*inputs):
+        terms = plain(*inputs, **settings)
         return terms if apart else (terms[0] + terms[1],)
-
-    inputs = logits_student, logits_teacher.detach(), index
-    found: list[tuple[Tensor, Tensor]] = []  # both terms come from one pass
-
-    def closed_term(number: int, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        if not found:
-            found.extend(_in_blocks(closed, settings, apart, *inputs))
-        return found[number]
 
     def plain_term(number: int, *inputs: Tensor) -> Tensor:
         terms = plain(*inputs, **settings)
         return terms[number] if apart else terms[0] + terms[1]
 
+    with torch.no_grad():
+        found = _in_blocks(closed, settings, apart, *inputs)
     return tuple(
-        _Term.apply(
-            *inputs, partial(closed_term, number), partial(plain_term, number)
-        )[0]
-        for number in range(1 + apart)
+        _Term.apply(*inputs, *pair, partial(plain_term, number))
+        for number, pair in enumerate(found)
     )
 
 
@@ -127,76 +95,54 @@ def _prefers_closed_form(*inputs: Tensor) -> bool:
         and all(type(x) in (Tensor, nn.Parameter) for x in inputs)
         and all(x.device == student.device for x in inputs)
         and forward_ad.unpack_dual(student).tangent is None
+        and all(map(_has_memory, inputs))
     )
 
 
-class _Term(torch.autograd.Function):
-    """Compute a term of each sample, (N,), and with it its gradient.
+def _has_memory(x: Tensor) -> bool:
+    """Tell whether a tensor is none of those that torch.func puts around."""
+    try:
+        x.data_ptr()
+    except RuntimeError:
+        return False
+    return True
 
-    A gradient that is to be differentiated in turn, and any under torch.func,
-    is that of the plain form.
+
+class _Term(torch.autograd.Function):
+    """Give the value of a term, (N,), the gradient that came with it.
+
+    A gradient that is to be differentiated in turn is that of the plain form.
     """
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(
         student: Tensor,
         teacher: Tensor,
         index: Tensor,
-        closed: Callable[..., tuple[Tensor, Tensor]],
+        value: Tensor,
+        gradient: Tensor,
         plain: Callable[..., Tensor],
-    ) -> tuple[Tensor, Tensor]:
-        """Return the term and its (N, C) gradient."""
-        return closed(student, teacher, index)
+    ) -> Tensor:
+        return value.clone()  # an input itself could not be changed in place
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        """Save what the other methods read."""
-        ctx.plain = inputs[4]
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)  # zeros for the gradient's gradient
-        ctx.save_for_backward(*inputs[:3], output[1])
-        ctx.save_for_forward(*inputs[:3])
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+        student, teacher, index, _, gradient, ctx.plain = inputs
+        ctx.save_for_backward(student, teacher, index, gradient)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: None) -> tuple:
-        """Multiply each row of the gradient by its factor."""
-        *inputs, result = ctx.saved_tensors
-        if grad is None:
-            result = None
-        elif torch.is_grad_enabled():
-            (result,) = _pull_back(ctx.plain, *inputs)[1](grad)
+    def backward(ctx: Any, grad: Tensor) -> tuple:
+        student, teacher, index, gradient = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            value = ctx.plain(student, teacher, index)
+            (result,) = torch.autograd.grad(
+                value, student, grad, create_graph=True
+            )
         else:
-            result = (result * grad.unsqueeze(1)).to(inputs[0].dtype)
-        return result, None, None, None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor, None]:
-        """Push a tangent through the plain form."""
-        student, *rest = ctx.saved_tensors
-        pushed = torch.func.jvp(
-            lambda student: ctx.plain(student, *rest), (student,), (tangent,)
-        )[1]
-        return pushed, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple, *inputs: Any) -> tuple:
-        """Map the plain form and its gradient."""
-
-        def term(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-            value, pull = _pull_back(inputs[4], *tensors)
-            return value, pull(torch.ones_like(value))[0]
-
-        return torch.vmap(term, in_dims=in_dims[:3])(*inputs[:3]), (0, 0)
-
-
-def _pull_back(
-    plain: Callable[..., Tensor], student: Tensor, *rest: Tensor
-) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor]]]:
-    """Return a plain term, and what turns its gradient into the student's."""
-    value, pull, *_ = torch.func.vjp(
-        lambda student: plain(student, *rest), student
-    )
-    return value, pull
+            result = (gradient * grad.unsqueeze(1)).to(student.dtype)
+        return result, None, None, None, None, None
 
 
 def _in_blocks(
@@ -224,7 +170,7 @@ def _in_blocks(
         logits_s, logits_t, labels, s, gradient = rows
         x, t, spare = (matrix[: len(s)] for matrix in scratch)
         s = s if apart else spare
-        block = Block(logits_s, logits_t, labels, x, t, s, gradient)
+        block = logits_s, logits_t, labels, x, t, s, gradient
         *terms, own, share = closed(block, **settings)
         values.append(terms)
         if apart:

@@ -11,8 +11,6 @@ from torch import Tensor
 from .checks import check_not_negative, is_compiling
 from .tensors import at_least_float32
 
-__all__ = ['check_cost', 'classifier_cost', 'product']
-
 # exp(-cost / regularization) has to stay a number in float32.
 _LARGEST_EXPONENT = 80.0
 

@@ -10,8 +10,6 @@ from .checks import check_not_negative, check_pair, check_positive
 from .ranks import check_scope, gathered
 from .tensors import reduce_loss, student_and_teacher
 
-__all__ = ['dist_loss']
-
 
 def dist_loss(
     logits_student: Tensor,

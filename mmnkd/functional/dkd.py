@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import (
-    check_not_negative,
-    check_pair,
-    check_positive,
-    check_target,
-)
-from .closed_form import Block, closed_or_plain
+from .closed_form import closed_or_plain
 from .tensors import (
     compare_others,
     drop,
@@ -21,10 +17,7 @@ from .tensors import (
     log_binary,
     reduce_loss,
     student_and_teacher,
-    target_index,
 )
-
-__all__ = ['dkd_loss', 'dkd_terms']
 
 
 def dkd_loss(
@@ -77,7 +70,9 @@ def dkd_loss(
         4.1034
     """
     inputs = logits_student, logits_teacher, target
-    (loss,) = _dkd(*inputs, temperature, alpha, beta, apart=False)
+    (loss,) = _dkd(
+        *inputs, apart=False, temperature=temperature, alpha=alpha, beta=beta
+    )
     return reduce_loss(loss, reduction)
 
 
@@ -100,37 +95,9 @@ def dkd_terms(
     """
     inputs = logits_student, logits_teacher, target
     target_term, nontarget_term = _dkd(
-        *inputs, temperature, alpha, beta, apart=True
+        *inputs, apart=True, temperature=temperature, alpha=alpha, beta=beta
     )
     return target_term, nontarget_term
-
-
-def _dkd(
-    logits_student: Tensor,
-    logits_teacher: Tensor,
-    target: Tensor,
-    temperature: float,
-    alpha: float,
-    beta: float,
-    *,
-    apart: bool,
-) -> tuple[Tensor, ...]:
-    check_pair(logits_student, logits_teacher)
-    check_target(target, logits_student)
-    check_positive('temperature', temperature)
-    check_not_negative('alpha', alpha)
-    check_not_negative('beta', beta)
-    return closed_or_plain(
-        _closed_terms,
-        _plain_terms,
-        logits_student,
-        logits_teacher,
-        target_index(target),
-        apart=apart,
-        temperature=temperature,
-        alpha=alpha,
-        beta=beta,
-    )
 
 
 def _plain_terms(
@@ -156,7 +123,7 @@ def _plain_terms(
 
 
 def _closed_terms(
-    block: Block, temperature: float, alpha: float, beta: float
+    block: tuple[Tensor, ...], temperature: float, alpha: float, beta: float
 ) -> tuple[Tensor, ...]:
     student, teacher, index, x, t, s, others = block
     t_own = compare_others(teacher, index, temperature, out=x)
@@ -181,3 +148,6 @@ def _closed_terms(
         ahead[:, :1],
         ahead[:, 1:] / s_sum,
     )
+
+
+_dkd = partial(closed_or_plain, _closed_terms, _plain_terms)

@@ -9,8 +9,6 @@ from torch import Tensor
 from .checks import check_pair, check_positive
 from .tensors import finite, student_and_teacher
 
-__all__ = ['entropy_weight']
-
 
 @torch.no_grad()
 def entropy_weight(

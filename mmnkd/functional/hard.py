@@ -8,8 +8,6 @@ from torch import Tensor
 from .checks import check_pair
 from .tensors import finite, reduce_loss, student_and_teacher
 
-__all__ = ['hard_loss']
-
 
 def hard_loss(
     logits_student: Tensor, logits_teacher: Tensor, *, reduction: str = 'mean'

@@ -8,8 +8,6 @@ from torch import Tensor
 from .checks import check_pair, check_positive
 from .tensors import finite, kl_divergence, reduce_loss, student_and_teacher
 
-__all__ = ['kd_loss']
-
 
 def kd_loss(
     logits_student: Tensor,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import (
-    check_not_negative,
-    check_pair,
-    check_positive,
-    check_target,
-)
-from .closed_form import Block, closed_or_plain
+from .closed_form import closed_or_plain
 from .tensors import (
     compare_others,
     drop,
@@ -20,10 +16,7 @@ from .tensors import (
     finite,
     reduce_loss,
     student_and_teacher,
-    target_index,
 )
-
-__all__ = ['nkd_loss', 'nkd_terms']
 
 
 def nkd_loss(
@@ -79,7 +72,7 @@ def nkd_loss(
         1.9104
     """
     inputs = logits_student, logits_teacher, target
-    (loss,) = _nkd(*inputs, temperature, gamma, apart=False)
+    (loss,) = _nkd(*inputs, apart=False, temperature=temperature, gamma=gamma)
     return reduce_loss(loss, reduction)
 
 
@@ -100,33 +93,10 @@ def nkd_terms(
         (N,). Their sum is :func:`nkd_loss` with ``reduction='none'``.
     """
     inputs = logits_student, logits_teacher, target
-    target_term, nontarget_term = _nkd(*inputs, temperature, gamma, apart=True)
-    return target_term, nontarget_term
-
-
-def _nkd(
-    logits_student: Tensor,
-    logits_teacher: Tensor,
-    target: Tensor,
-    temperature: float,
-    gamma: float,
-    *,
-    apart: bool,
-) -> tuple[Tensor, ...]:
-    check_pair(logits_student, logits_teacher)
-    check_target(target, logits_student)
-    check_positive('temperature', temperature)
-    check_not_negative('gamma', gamma)
-    return closed_or_plain(
-        _closed_terms,
-        _plain_terms,
-        logits_student,
-        logits_teacher,
-        target_index(target),
-        apart=apart,
-        temperature=temperature,
-        gamma=gamma,
+    target_term, nontarget_term = _nkd(
+        *inputs, apart=True, temperature=temperature, gamma=gamma
     )
+    return target_term, nontarget_term
 
 
 def _plain_terms(
@@ -150,9 +120,9 @@ def _plain_terms(
 
 
 def _closed_terms(
-    block: Block, temperature: float, gamma: float
+    block: tuple[Tensor, ...], temperature: float, gamma: float
 ) -> tuple[Tensor, ...]:
-    student, teacher, index, _, t, s, others = block
+    student, teacher, index, spare, t, s, others = block
     x = others  # until its gradient is written
     t_own, t_sum = exp_of_others(teacher, index, 1, x, t)
     t_t = t_own / (t_own + t_sum)
@@ -168,7 +138,7 @@ def _closed_terms(
     # -log S_i = log(total) - x_i, of which no part is negative.
     powers, total = s, s_sum
     if temperature != 1:
-        powers = block.x
+        powers = spare
         total = torch.exp(x.div_(temperature), out=powers).sum(1, keepdim=True)
     cross_entropy = total.log() - x.mul_(t).sum(dim=1, keepdim=True) / t_sum
     weight = gamma * temperature
@@ -176,3 +146,6 @@ def _closed_terms(
     others.addcmul_(t, -weight / t_sum)
     others_term = weight * temperature * cross_entropy
     return target_term, others_term, -pull, pull / s_sum
+
+
+_nkd = partial(closed_or_plain, _closed_terms, _plain_terms)

@@ -6,8 +6,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ['check_scope', 'gathered', 'summed']
-
 
 def check_scope(batch: str) -> None:
     """Expect one of the two scopes of a batch."""
@@ -27,16 +25,10 @@ def summed(value: Tensor, batch: str) -> Tensor:
 
 
 def gathered(rows: Tensor, batch: str) -> Tensor:
-    """Return the rows of all processes, if `batch` is global.
+    """Return the rows (N, ...) of all processes, if `batch` is global.
 
-    Args:
-        rows: (N, ...), the same shape on each process.
-        batch: 'local' or 'global'.
-
-    Returns:
-        (N, ...) or (processes * N, ...). Only this process's rows have a
-        gradient. It is multiplied by the number of processes, because data
-        parallelism divides their sum by it.
+    Only this process's have a gradient. It is multiplied by the number of
+    processes, because data parallelism divides their sum by it.
     """
     if batch == 'local' or not _are_several():
         return rows

@@ -7,12 +7,7 @@ from typing import Optional
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import (
-    check_not_negative,
-    check_pair,
-    check_positive,
-    check_target,
-)
+from .checks import check_inputs, check_positive
 from .tensors import (
     finite,
     kl_divergence,
@@ -22,8 +17,6 @@ from .tensors import (
     student_and_teacher,
     target_index,
 )
-
-__all__ = ['rld_loss', 'rld_terms']
 
 
 def rld_loss(
@@ -89,10 +82,9 @@ def rld_loss(
         >>> print(f'{loss:.4f}')
         0.4402
     """
+    inputs = logits_student, logits_teacher, target
     terms = rld_terms(
-        logits_student,
-        logits_teacher,
-        target,
+        *inputs,
         temperature=temperature,
         alpha_temperature=alpha_temperature,
         alpha=alpha,
@@ -121,12 +113,9 @@ def rld_terms(
     """
     if alpha_temperature is None:
         alpha_temperature = temperature
-    check_pair(logits_student, logits_teacher)
-    check_target(target, logits_student)
-    check_positive('temperature', temperature)
+    inputs = logits_student, logits_teacher, target
+    check_inputs(*inputs, temperature=temperature, alpha=alpha, beta=beta)
     check_positive('alpha_temperature', alpha_temperature)
-    check_not_negative('alpha', alpha)
-    check_not_negative('beta', beta)
 
     index = target_index(target)
     student, teacher = student_and_teacher(logits_student, logits_teacher)

@@ -8,8 +8,6 @@ from torch import Tensor
 from .checks import check_logits
 from .tensors import at_least_float32
 
-__all__ = ['standardize']
-
 
 def standardize(logits: Tensor) -> Tensor:
     r"""Standardize the logits of each sample.

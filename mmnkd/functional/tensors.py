@@ -12,22 +12,6 @@ from torch import Tensor
 
 from .checks import check_reduction
 
-__all__ = [
-    'at_least_float32',
-    'compare_others',
-    'drop',
-    'exp_of_others',
-    'finite',
-    'kl_divergence',
-    'labels_of',
-    'log_binary',
-    'lowest',
-    'reduce_loss',
-    'student_and_teacher',
-    'target_index',
-    'target_of',
-]
-
 
 def student_and_teacher(
     logits_student: Tensor, logits_teacher: Tensor
@@ -112,16 +96,10 @@ def log_binary(logits: Tensor, index: Tensor) -> Tensor:
 def compare_others(
     logits: Tensor, index: Tensor, temperature: float, out: Tensor
 ) -> Tensor:
-    """Write the logits less the largest but the target's, which has no share.
+    """Write (n, C) logits less the largest but the target's, without a share.
 
-    Args:
-        logits: (n, C) logits.
-        index: (n, 1) target classes.
-        temperature: What the result can be divided by and stay finite.
-        out: (n, C), gets the result.
-
-    Returns:
-        The target's logit less the same number, (n, 1).
+    The result stays finite over `temperature` too. Return the target's logit
+    less the same number, (n, 1).
     """
     low = lowest(out, temperature)
     torch.clamp(logits.to(out.dtype), min=low, out=out)
@@ -134,18 +112,10 @@ def compare_others(
 def exp_of_others(
     logits: Tensor, index: Tensor, temperature: float, x: Tensor, out: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Write the exponentials of all logits but the target's, which gets 0.
+    """Write (n, C) exponentials over `temperature`, and 0 for the target's.
 
-    Args:
-        logits: (n, C) logits.
-        index: (n, 1) target classes.
-        temperature: Divides the logits.
-        x: (n, C) scratch memory.
-        out: (n, C), gets the exponentials, in each row times some number.
-
-    Returns:
-        The target's exponential times the same, and the sum of the others,
-        both (n, 1).
+    In each row they are times some number; `x` (n, C) is scratch memory.
+    Return the target's, times the same, and the sum of the others, (n, 1).
     """
     logits = logits.to(out.dtype)
     # Without the pass for the maximum, where the range allows it. One class

@@ -10,8 +10,6 @@ from .checks import check_logits, check_target
 from .ranks import check_scope, summed
 from .tensors import at_least_float32, finite, labels_of, reduce_loss
 
-__all__ = ['own_target_term', 'tf_nkd_loss']
-
 
 def tf_nkd_loss(
     logits_student: Tensor,
@@ -79,14 +77,8 @@ def own_target_term(
         -\sum_k w_k \log S_{t_k}, \qquad w_k = \mathrm{stop\_grad}(
         S_{t_k}^e + V_k - \mathrm{mean}_{batch}(S_{t_k}^e))
 
-    Args:
-        log_s: (N, K) :math:`\log S` of each sample's labels.
-        value: (N, K) :math:`V`; 0 is no label.
-        exponent: :math:`e`, 1 in tf-NKD and 2 in USKD.
-        batch: 'local' or 'global', see :func:`tf_nkd_loss`.
-
-    Returns:
-        (N,) terms.
+    with `log_s` (N, K) of each sample's labels, their `value` :math:`V`
+    (N, K), where 0 is no label, and :math:`e` = 1 in tf-NKD and 2 in USKD.
     """
     # What is no label may be a class at -inf.
     log_s = finite(log_s)

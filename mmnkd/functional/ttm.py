@@ -8,8 +8,6 @@ from torch import Tensor
 from .checks import check_pair, check_positive
 from .tensors import finite, kl_divergence, reduce_loss, student_and_teacher
 
-__all__ = ['ttm_loss', 'wttm_loss']
-
 
 def ttm_loss(
     logits_student: Tensor,
@@ -52,8 +50,13 @@ def ttm_loss(
         >>> print(f'{ttm_loss(student, teacher, temperature=2.0):.4f}')
         0.1043
     """
-    divergence, _ = _transformed(logits_student, logits_teacher, temperature)
-    return reduce_loss(divergence, reduction)
+    check_pair(logits_student, logits_teacher)
+    check_positive('temperature', temperature)
+
+    student, teacher = student_and_teacher(logits_student, logits_teacher)
+    log_s = F.log_softmax(finite(student), dim=1)
+    log_t = F.log_softmax(finite(teacher / temperature), dim=1)
+    return reduce_loss(kl_divergence(log_s, log_t), reduction)
 
 
 def wttm_loss(
@@ -98,23 +101,10 @@ def wttm_loss(
         >>> print(f'{wttm_loss(student, teacher, temperature=2.0):.4f}')
         0.1525
     """
-    divergence, weight = _transformed(
-        logits_student, logits_teacher, temperature
-    )
-    return reduce_loss(weight * divergence, reduction)
-
-
-def _transformed(
-    logits_student: Tensor, logits_teacher: Tensor, temperature: float
-) -> tuple[Tensor, Tensor]:
-    """Return divergence and weight U of each sample, both (N,)."""
-    check_pair(logits_student, logits_teacher)
-    check_positive('temperature', temperature)
-
-    student, teacher = student_and_teacher(logits_student, logits_teacher)
-    log_s = F.log_softmax(finite(student), dim=1)
-    log_t = F.log_softmax(finite(teacher / temperature), dim=1)
+    pair = logits_student, logits_teacher
+    divergence = ttm_loss(*pair, temperature=temperature, reduction='none')
     # Of log T, not of T: a power of what has underflowed is lost.
+    _, teacher = student_and_teacher(*pair)
     log_powers = F.log_softmax(teacher, dim=1) / temperature
     weight = log_powers.logsumexp(dim=1).exp()
-    return kl_divergence(log_s, log_t), weight
+    return reduce_loss(weight * divergence, reduction)

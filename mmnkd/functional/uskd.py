@@ -11,8 +11,6 @@ from .ranks import check_scope
 from .tensors import at_least_float32, drop, finite, labels_of, reduce_loss
 from .tf_nkd import own_target_term
 
-__all__ = ['uskd_loss', 'uskd_terms']
-
 
 def uskd_loss(
     logits_student: Tensor,

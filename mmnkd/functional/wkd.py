@@ -10,12 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import (
-    check_not_negative,
-    check_pair,
-    check_positive,
-    check_target,
-)
+from .checks import check_inputs, check_positive
 from .cost import check_cost, product
 from .tensors import (
     at_least_float32,
@@ -26,8 +21,6 @@ from .tensors import (
     student_and_teacher,
     target_index,
 )
-
-__all__ = ['check_iterations', 'wkd_loss', 'wkd_terms']
 
 
 def wkd_loss(
@@ -134,10 +127,8 @@ def wkd_terms(
         Target term and weighted transport term, both (N,). Their sum is
         :func:`wkd_loss` with ``reduction='none'``.
     """
-    check_pair(logits_student, logits_teacher)
-    check_target(target, logits_student)
-    check_positive('temperature', temperature)
-    check_not_negative('gamma', gamma)
+    inputs = logits_student, logits_teacher, target
+    check_inputs(*inputs, temperature=temperature, gamma=gamma)
     check_positive('regularization', regularization)
     check_cost(cost, regularization, logits_student.shape[1])
     check_iterations(iterations)
@@ -150,21 +141,12 @@ def wkd_terms(
 
     wide = torch.promote_types(student.dtype, teacher.dtype)
     log_s_hat, log_t_hat = (
-        F.log_softmax(drop(finite(logits / temperature), index), dim=1)
-        for logits in (student, teacher)
+        F.log_softmax(drop(finite(x / temperature), index), dim=1).to(wide)
+        for x in (student, teacher)
     )
     is_other = (~logits_student.isneginf()).scatter(1, index, False)
-    if isinstance(cost, Tensor):
-        maps = _kernel(cost, regularization)
-    else:
-        maps = _constant_kernel(cost, regularization)
-    work = _transport(
-        log_s_hat.to(wide),
-        log_t_hat.to(wide),
-        is_other,
-        *maps,
-        iterations,
-    )
+    maps = _kernel(cost, regularization)
+    work = _transport(log_s_hat, log_t_hat, is_other, maps, iterations)
     return target_term, gamma * work
 
 
@@ -180,31 +162,27 @@ def check_iterations(iterations: int) -> None:
 Map = Callable[[Tensor], Tensor]
 
 
-def _kernel(cost: Tensor, regularization: float) -> tuple[Map, Map, Map]:
-    """Return what multiplies rows by K, by its transpose, and by K * c."""
-    cost = at_least_float32(cost.detach())
-    kernel = torch.exp(-cost / regularization)
-
-    def times(matrix: Tensor) -> Map:
-        return lambda rows: product(rows, matrix.to(rows.dtype))
-
-    return times(kernel.T), times(kernel), times((kernel * cost).T)
-
-
-def _constant_kernel(
-    cost: float, regularization: float
+def _kernel(
+    cost: Union[float, Tensor], regularization: float
 ) -> tuple[Map, Map, Map]:
-    """Return the same three for a cost that is one number."""
+    """Return what multiplies rows by K, by its transpose, and by K * c."""
+    if isinstance(cost, Tensor):
+        costs = at_least_float32(cost.detach())
+        matrix = torch.exp(-costs / regularization)
+
+        def times(matrix: Tensor) -> Map:
+            return lambda rows: product(rows, matrix.to(rows.dtype))
+
+        return times(matrix.T), times(matrix), times((matrix * costs).T)
+
     kernel = math.exp(-cost / regularization)
 
-    def total(rows: Tensor) -> Tensor:
-        return rows.sum(dim=1, keepdim=True)
-
     def move(rows: Tensor) -> Tensor:
-        return (1 - kernel) * rows + kernel * total(rows)
+        total = rows.sum(dim=1, keepdim=True)
+        return (1 - kernel) * rows + kernel * total
 
     def price(rows: Tensor) -> Tensor:
-        return cost * kernel * (total(rows) - rows)
+        return cost * kernel * (rows.sum(dim=1, keepdim=True) - rows)
 
     return move, move, price
 
@@ -213,12 +191,11 @@ def _transport(
     log_s: Tensor,
     log_t: Tensor,
     is_other: Tensor,
-    move: Map,
-    move_back: Map,
-    price: Map,
+    maps: tuple[Map, Map, Map],
     iterations: int,
 ) -> Tensor:
     """Return the cost of moving rows of probabilities to others, (N,)."""
+    move, move_back, price = maps
     # Uniform; its scale cancels.
     log_u = torch.zeros_like(log_s).masked_fill(~is_other, lowest(log_s))
     for _ in range(iterations):

@@ -6,10 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_pair, check_positive, check_target
+from .checks import check_inputs
 from .tensors import finite, reduce_loss, student_and_teacher
-
-__all__ = ['wsld_loss']
 
 
 def wsld_loss(
@@ -58,9 +56,8 @@ def wsld_loss(
         >>> print(f'{loss:.4f}')
         3.5702
     """
-    check_pair(logits_student, logits_teacher)
-    check_target(target, logits_student)
-    check_positive('temperature', temperature)
+    inputs = logits_student, logits_teacher, target
+    check_inputs(*inputs, temperature=temperature)
 
     student, teacher = student_and_teacher(logits_student, logits_teacher)
     student = finite(student, temperature)

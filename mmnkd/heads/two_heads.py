@@ -20,12 +20,6 @@ from mmpretrain.models.heads import (
 )
 from torch import Tensor
 
-__all__ = [
-    'TwoHeadedDeiTHead',
-    'TwoHeadedEfficientFormerHead',
-    'TwoHeadedLeViTHead',
-]
-
 
 @MODELS.register_module()
 class TwoHeadedDeiTHead(DeiTClsHead):
@@ -60,8 +54,28 @@ class TwoHeadedDeiTHead(DeiTClsHead):
         return _joined(self, logits, self.layers.head_dist(dist_token))
 
 
+class _TwoHeads(ClsHead):
+    second_head: str
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not kwargs.get('distillation', True):
+            raise ValueError(
+                f'Expected `distillation=True` of {type(self).__name__}, '
+                f'which trains two heads, but got {kwargs["distillation"]}. '
+                f'For one head take {type(self).__mro__[2].__name__}.'
+            )
+
+    def forward(self, feats: tuple) -> Tensor:
+        """Return logits, those of the class head in training."""
+        x = self.pre_logits(feats)
+        return _joined(self, self.head(x), getattr(self, self.second_head)(x))
+
+    loss = ClsHead.loss  # EfficientFormer's raises
+
+
 @MODELS.register_module()
-class TwoHeadedLeViTHead(LeViTClsHead):
+class TwoHeadedLeViTHead(_TwoHeads, LeViTClsHead):
     """Train both heads of LeViT.
 
     Its tap is ``student_taps='head.head_dist'``.
@@ -75,18 +89,9 @@ class TwoHeadedLeViTHead(LeViTClsHead):
 
     second_head = 'head_dist'
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        _check_distillation(self, self.distillation)
-
-    def forward(self, feats: tuple) -> Tensor:
-        """Return logits, those of the class head in training."""
-        x = self.pre_logits(feats)
-        return _joined(self, self.head(x), self.head_dist(x))
-
 
 @MODELS.register_module()
-class TwoHeadedEfficientFormerHead(EfficientFormerClsHead):
+class TwoHeadedEfficientFormerHead(_TwoHeads, EfficientFormerClsHead):
     """Train both heads of EfficientFormer.
 
     Its tap is ``student_taps='head.dist_head'``.
@@ -100,28 +105,6 @@ class TwoHeadedEfficientFormerHead(EfficientFormerClsHead):
 
     second_head = 'dist_head'
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        _check_distillation(self, self.dist)
-
-    def forward(self, feats: tuple) -> Tensor:
-        """Return logits, those of the class head in training."""
-        x = self.pre_logits(feats)
-        return _joined(self, self.head(x), self.dist_head(x))
-
-    def loss(self, feats: tuple, data_samples: list, **kwargs: Any) -> dict:
-        """Compute the loss, for which mmpretrain's class raises."""
-        return ClsHead.loss(self, feats, data_samples, **kwargs)
-
 
 def _joined(head: ClsHead, logits: Tensor, second: Tensor) -> Tensor:
     return logits if head.training else (logits + second) / 2
-
-
-def _check_distillation(head: ClsHead, distillation: bool) -> None:
-    if not distillation:
-        raise ValueError(
-            f'Expected `distillation=True` of {type(head).__name__}, which '
-            f'trains two heads, but got {distillation}. For one head take '
-            f'{type(head).__mro__[1].__name__}.'
-        )

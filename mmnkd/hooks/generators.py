@@ -13,8 +13,6 @@ from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
 
-__all__ = ['GeneratorsHook']
-
 _numpy: Any = np.random  # whose types know other forms of a state too
 
 

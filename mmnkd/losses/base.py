@@ -24,8 +24,6 @@ from ..taps import TapNames, tap_names
 from .features import as_map, channels_of, check_declared
 from .schedule import Schedule, WeightSchedule
 
-__all__ = ['DistillLoss', 'FeatureLoss', 'MeasuredLoss']
-
 
 class DistillLoss(nn.Module):
     """Hold what every distillation loss has: a weight, a reduction, taps.
@@ -90,12 +88,10 @@ class DistillLoss(nn.Module):
         self, terms: Union[Mapping[str, Tensor], Iterable[tuple[str, Tensor]]]
     ) -> dict[str, Tensor]:
         """Reduce and weight (N,) terms, to be logged apart."""
-        weighted = {}
-        for name, term in dict(terms).items():
-            weighted[name] = reduce_loss(term, self.reduction)
-            if self.loss_weight != 1:
-                weighted[name] = self.loss_weight * weighted[name]
-        return weighted
+        return {
+            name: self.loss_weight * reduce_loss(term, self.reduction)
+            for name, term in dict(terms).items()
+        }
 
     def extra_repr(self) -> str:
         """Show the settings of this loss."""
@@ -133,18 +129,13 @@ class MeasuredLoss(DistillLoss):
         for name, size in sizes.items():
             check_count(name, size)
             setattr(self, name, size)
-        if not self.needs_dry_run:
+        if not self.unknown_sizes:
             self.build()
 
     @property
     def unknown_sizes(self) -> list[str]:
         """Return the names of sizes that are still to be measured."""
         return [name for name in self._sizes if getattr(self, name) is None]
-
-    @property
-    def needs_dry_run(self) -> bool:
-        """Tell whether :meth:`measure` is still to be called."""
-        return bool(self.unknown_sizes)
 
     def measure(self, student: Any, teacher: Any) -> None:
         """Read the sizes off the outputs of a dry run, and build.
@@ -153,9 +144,9 @@ class MeasuredLoss(DistillLoss):
             student: What :meth:`forward` will get, of one image.
             teacher: Likewise.
         """
-        for name, size in self.sizes(student, teacher).items():
-            if getattr(self, name) is None:
-                setattr(self, name, size)
+        sizes = self.sizes(student, teacher)
+        for name in self.unknown_sizes:
+            setattr(self, name, sizes[name])
         self.build()
 
     def sizes(self, student: Any, teacher: Any) -> dict[str, int]:

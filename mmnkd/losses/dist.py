@@ -12,8 +12,6 @@ from ..functional.checks import check_not_negative
 from ..functional.ranks import check_scope
 from .logits import TeacherLogitsLoss
 
-__all__ = ['DISTLoss']
-
 
 @MODELS.register_module()
 class DISTLoss(TeacherLogitsLoss):

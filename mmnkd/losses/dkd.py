@@ -11,8 +11,6 @@ from .. import functional as F
 from ..functional.checks import check_not_negative
 from .logits import TeacherLogitsLoss
 
-__all__ = ['DKDLoss']
-
 
 @MODELS.register_module()
 class DKDLoss(TeacherLogitsLoss):

@@ -12,8 +12,6 @@ from ..functional.tensors import at_least_float32
 from .base import FeatureLoss
 from .features import as_vector, check_declared
 
-__all__ = ['FeatureCosineLoss']
-
 
 @MODELS.register_module()
 class FeatureCosineLoss(FeatureLoss):

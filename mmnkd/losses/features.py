@@ -14,34 +14,18 @@ from typing import Any, Optional
 import torch
 from torch import Tensor, nn
 
-__all__ = [
-    'as_map',
-    'as_vector',
-    'channels_of',
-    'check_declared',
-    'check_same_grid',
-    'generator',
-    'patches',
-    'squared_error',
-    'tensor_of',
-]
-
 
 def tensor_of(output: Any) -> Tensor:
-    """Return the features in a tap's output.
+    """Return the features in a tap's output, of 2 to 4 dimensions.
 
-    Args:
-        output: A tensor, an output of transformers with
-            ``last_hidden_state``, or a tuple or list whose last tensor is
-            taken: of a backbone's stages, the deepest.
-
-    Returns:
-        Of 2 dimensions (N, C), 3 (N, L, C) or 4.
+    It is a tensor, an output of transformers with ``last_hidden_state``, or a
+    tuple or list whose last tensor is taken: of a backbone, the deepest stage.
     """
     output = getattr(output, 'last_hidden_state', output)
     if isinstance(output, (tuple, list)):
-        output = next((x for x in output[::-1] if _is_tensor(x)), output)
-    if not _is_tensor(output):
+        tensors = [x for x in output if isinstance(x, Tensor)]
+        output = tensors[-1] if tensors else output
+    if not isinstance(output, Tensor):
         raise TypeError(
             'Expected a tap that puts out features, but it put out '
             f'{type(output).__name__} without a tensor.'
@@ -64,16 +48,11 @@ def channels_of(output: Any) -> int:
 
 
 def as_map(output: Any, channels: Optional[int] = None) -> Tensor:
-    """Return a tap's output as a feature map.
+    """Return a tap's output as a feature map (N, C, H, W).
 
-    Args:
-        output: See :func:`tensor_of`. Tokens in front of a grid of patches,
-            such as the class token, are left out.
-        channels: The number that is known, by which a map (N, H, W, C) is
-            told from (N, C, H, W); None for those of square images.
-
-    Returns:
-        (N, C, H, W).
+    Tokens in front of a grid of patches, such as the class token, are left
+    out. By the number of channels a map (N, H, W, C) is told from
+    (N, C, H, W); None for those of square images.
     """
     features = tensor_of(output)
     if features.ndim == 4:
@@ -92,15 +71,10 @@ def as_map(output: Any, channels: Optional[int] = None) -> Tensor:
 
 
 def as_vector(output: Any, channels: Optional[int] = None) -> Tensor:
-    """Return a tap's output as one vector a sample.
+    """Return a tap's output as one vector a sample, (N, C).
 
-    Args:
-        output: See :func:`tensor_of`.
-        channels: See :func:`as_map`.
-
-    Returns:
-        (N, C): the class token where there is one, else the mean over the
-        map or the tokens; a vector as it is.
+    That is the class token where there is one, else the mean over the map or
+    the tokens; a vector as it is. `channels` are as in :func:`as_map`.
     """
     features = tensor_of(output)
     if features.ndim == 2:
@@ -133,9 +107,12 @@ def generator(channels: int) -> nn.Sequential:
 def check_same_grid(student: Tensor, teacher: Tensor) -> None:
     """Expect maps (N, C, H, W) of one height and width."""
     if student.shape[2:] != teacher.shape[2:]:
+        found = ' and '.join(
+            '{}x{}'.format(*x.shape[2:]) for x in (student, teacher)
+        )
         raise ValueError(
             'Expected features of student and teacher with one height and '
-            f'width, but got {_size(student)} and {_size(teacher)}. Name taps '
+            f'width, but got {found}. Name taps '
             "of one stride; or give the teacher the student's image size by "
             '`teacher.input_size`.'
         )
@@ -153,15 +130,15 @@ def check_declared(
         )
 
 
-def _is_tensor(output: Any) -> bool:
-    return isinstance(output, Tensor)
-
-
 def _grid(output: Any, length: int) -> tuple[int, int, int]:
     """Return height, width and the number of tokens before the patches."""
-    given = _given_grid(output)
-    if given is not None and math.prod(given) == length:
-        return (*given, 0)
+    # mmpretrain's Swin puts out its tokens with (height, width).
+    if isinstance(output, (tuple, list)) and len(output) == 2:
+        grid = output[1]
+        if isinstance(grid, (tuple, list)) and len(grid) == 2:
+            height, width = map(int, grid)
+            if height * width == length:
+                return height, width, 0
     for extra in range(3):  # none, a class token, a distillation token too
         side = math.isqrt(max(length - extra, 0))
         if side and side * side == length - extra:
@@ -171,17 +148,3 @@ def _grid(output: Any, length: int) -> tuple[int, int, int]:
         f'in front, but got {length} tokens. Name a module that puts out a '
         'feature map (N, C, H, W).'
     )
-
-
-def _given_grid(output: Any) -> Optional[tuple[int, int]]:
-    """Return (height, width) where it comes beside the tensor, as in Swin."""
-    if not isinstance(output, (tuple, list)) or len(output) != 2:
-        return None
-    shape = output[1]
-    if not isinstance(shape, (tuple, list)) or len(shape) != 2:
-        return None
-    return int(shape[0]), int(shape[1])
-
-
-def _size(features: Tensor) -> str:
-    return 'x'.join(str(n) for n in features.shape[2:])

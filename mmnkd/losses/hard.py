@@ -8,8 +8,6 @@ from torch import Tensor
 from .. import functional as F
 from .logits import RowLoss
 
-__all__ = ['HardLabelLoss']
-
 
 @MODELS.register_module()
 class HardLabelLoss(RowLoss):

@@ -8,8 +8,6 @@ from torch import Tensor
 from .. import functional as F
 from .logits import TeacherLogitsLoss
 
-__all__ = ['KDLoss']
-
 
 @MODELS.register_module()
 class KDLoss(TeacherLogitsLoss):

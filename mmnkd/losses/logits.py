@@ -11,8 +11,6 @@ from ..functional import entropy_weight, standardize
 from ..functional.checks import check_flag, check_positive
 from .base import DistillLoss
 
-__all__ = ['RowLoss', 'TeacherLogitsLoss']
-
 
 class RowLoss(DistillLoss):
     """Compare logits with the teacher's, each sample for itself.

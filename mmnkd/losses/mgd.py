@@ -12,8 +12,6 @@ from ..functional.checks import check_not_negative, check_share
 from .base import FeatureLoss
 from .features import check_same_grid, generator, squared_error
 
-__all__ = ['MGDLoss']
-
 
 @MODELS.register_module()
 class MGDLoss(FeatureLoss):

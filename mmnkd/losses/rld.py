@@ -11,8 +11,6 @@ from .. import functional as F
 from ..functional.checks import check_not_negative, check_positive
 from .logits import TeacherLogitsLoss
 
-__all__ = ['RLDLoss']
-
 
 @MODELS.register_module()
 class RLDLoss(TeacherLogitsLoss):

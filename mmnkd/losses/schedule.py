@@ -13,8 +13,6 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from ..functional.checks import check_not_negative
 
-__all__ = ['Schedule', 'WeightSchedule']
-
 Schedule = Union[Mapping, Sequence[Mapping], None]
 
 
@@ -115,11 +113,7 @@ class WeightSchedule:
             ) from error
 
     def _build(self, ends: _Progress) -> tuple[Any, list]:
-        """Build the schedulers as Runner.build_param_scheduler does.
-
-        Args:
-            ends: The training's last epoch and iteration, 0 if unknown.
-        """
+        """Build them as Runner does; of an unknown training `ends` are 0."""
         optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         schedulers = []
         for config in copy.deepcopy(self.schedulers):

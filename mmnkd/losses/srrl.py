@@ -12,8 +12,6 @@ from ..functional.checks import check_not_negative
 from .base import FeatureLoss
 from .features import squared_error
 
-__all__ = ['SRRLLoss']
-
 
 @MODELS.register_module()
 class SRRLLoss(FeatureLoss):

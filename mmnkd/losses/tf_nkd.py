@@ -11,8 +11,6 @@ from .. import functional as F
 from ..functional.ranks import check_scope
 from .base import DistillLoss
 
-__all__ = ['TFNKDLoss']
-
 
 @MODELS.register_module()
 class TFNKDLoss(DistillLoss):

@@ -14,8 +14,6 @@ from ..functional.ranks import check_scope
 from .base import MeasuredLoss
 from .features import as_map, as_vector, channels_of, check_declared, patches
 
-__all__ = ['USKDLoss']
-
 
 @MODELS.register_module()
 class USKDLoss(MeasuredLoss):

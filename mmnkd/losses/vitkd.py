@@ -13,8 +13,6 @@ from ..functional.checks import check_not_negative, check_positive, check_share
 from .base import FeatureLoss
 from .features import check_same_grid, generator, patches, squared_error
 
-__all__ = ['ViTKDLoss']
-
 # The first two blocks and the normalized last one of mmpretrain's ViT, DeiT
 # and DeiT III.
 VIT_TAPS = ('backbone.layers.0', 'backbone.layers.1', 'backbone.ln1')

@@ -10,14 +10,12 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from .. import functional as F
-from ..checkpoint import check_file
+from ..checkpoint import check_file, read_checkpoint
 from ..functional.checks import check_not_negative, check_positive
 from ..functional.cost import check_cost
 from ..functional.wkd import check_iterations
 from .logits import TeacherLogitsLoss
 from .schedule import Schedule, WeightSchedule
-
-__all__ = ['WKDLoss']
 
 
 @MODELS.register_module()
@@ -133,15 +131,9 @@ def _read(name: Union[str, os.PathLike], regularization: float) -> Tensor:
     name = os.fspath(name)
     check_file('file with a cost', name)
     try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise ImportError(
-            f'{name!r} needs safetensors. Run: pip install safetensors'
-        ) from error
-    try:
-        cost = load_file(os.path.expanduser(name))['cost']
+        cost = read_checkpoint(name)['cost']
         check_cost(cost, regularization, classes=len(cost))
-    except Exception as error:  # of a broken file too
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f'Expected {name!r} to have a (C, C) tensor `cost`, as '
             "safetensors.torch.save_file({'cost': ...}) writes it, but got: "

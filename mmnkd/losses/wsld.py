@@ -10,8 +10,6 @@ from torch import Tensor
 from .. import functional as F
 from .logits import TeacherLogitsLoss
 
-__all__ = ['WSLDLoss']
-
 
 @MODELS.register_module()
 class WSLDLoss(TeacherLogitsLoss):

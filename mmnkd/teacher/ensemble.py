@@ -83,7 +83,7 @@ class TeacherEnsemble:
             )
             for number, names in self._split(taps).items()
         }
-        return lambda images, taps: self._answers(built, images, taps)
+        return partial(self._answers, built)
 
     def __call__(
         self,

@@ -102,7 +102,15 @@ def accelerated(
             found.append(logits - logits.mean(dim=1, keepdim=True))
         return found
 
-    steps = _steps(plain.network, images.device, accelerate, dtype)
+    steps: dict[str, Callable[[Forward], Forward]] = {}
+    modules = [*plain.network.modules()]
+    # A transformer has one convolution, which isn't worth a copy.
+    if accelerate and sum(isinstance(m, nn.Conv2d) for m in modules) > 1:
+        steps['channels_last'] = _in_channels_last
+    if accelerate and _can_fold(plain.network):
+        steps['folding'] = _folded
+    if dtype is not None:
+        steps['dtype'] = partial(_in_dtype, dtype=dtype, device=images.device)
     if compile:
         steps['compile'] = partial(_compiled, taps=taps)
     if not steps:
@@ -123,31 +131,14 @@ def accelerated(
             except Exception as problem:  # of a network or a compiler
                 _say(step, f'left out, it failed: {problem}', logging.WARNING)
                 continue
+            change = f'outputs change by {error:.0e}'
             if error <= LIMITS[step]:
                 fast = candidate
-                _say(step, f'on, outputs change by {error:.0e} at most')
-            else:
-                limit = f'{LIMITS[step]:.0e} is allowed'
-                what = f'left out, outputs change by {error:.0e} ({limit})'
-                _say(step, what, logging.WARNING)
+                _say(step, f'on, {change} at most')
+                continue
+            limit = f'{LIMITS[step]:.0e} is allowed'
+            _say(step, f'left out, {change} ({limit})', logging.WARNING)
     return fast
-
-
-def _steps(
-    network: nn.Module,
-    device: torch.device,
-    accelerate: bool,
-    dtype: Optional[torch.dtype],
-) -> dict[str, Callable[[Forward], Forward]]:
-    """Return by name what may make a network's forward faster."""
-    steps: dict[str, Callable[[Forward], Forward]] = {}
-    if accelerate and _convolutions(network) > 1:
-        steps['channels_last'] = _in_channels_last
-    if accelerate and _can_fold(network):
-        steps['folding'] = _folded
-    if dtype is not None:
-        steps['dtype'] = partial(_in_dtype, dtype=dtype, device=device)
-    return steps
 
 
 def _in_channels_last(forward: Forward) -> Forward:
@@ -157,9 +148,8 @@ def _in_channels_last(forward: Forward) -> Forward:
 
 
 def _folded(forward: Forward) -> Forward:
-    return replace(
-        forward, network=fuse_conv_bn(copy.deepcopy(forward.network))
-    )
+    network = fuse_conv_bn(copy.deepcopy(forward.network))
+    return replace(forward, network=network)
 
 
 def _in_dtype(
@@ -176,11 +166,6 @@ def _compiled(forward: Forward, *, taps: Mapping[str, str]) -> Forward:
     if taps:
         raise ValueError(f'it does not see the taps {sorted(taps)}')
     return replace(forward, run=torch.compile(forward.network, dynamic=False))
-
-
-def _convolutions(network: nn.Module) -> int:
-    """Count them; a transformer has one, which isn't worth a copy."""
-    return sum(isinstance(m, nn.Conv2d) for m in network.modules())
 
 
 def _can_fold(network: nn.Module) -> bool:

@@ -32,11 +32,18 @@ class ImageAdapter:
         teacher: Optional[Format],
         size: Optional[tuple[int, int]] = None,
     ) -> None:
-        given, wanted = student, teacher or student
-        _check_channels(given, wanted)
+        wanted = teacher or student
+        counts = {len(x) for x in (*student[:2], *wanted[:2])} - {1}
+        if len(counts) > 1:
+            raise ValueError(
+                'Expected `mean` and `std` in the `data_preprocessor` of '
+                f'student and teacher to have one length, but got '
+                f'{sorted(counts)}. Give as many numbers as images have '
+                'channels, or one.'
+            )
         self.size = size
-        self.flip = given.to_rgb != wanted.to_rgb
-        mean, std = given.mean, given.std
+        self.flip = student.to_rgb != wanted.to_rgb
+        mean, std = student.mean, student.std
         if self.flip:
             mean, std = mean.flip(0), std.flip(0)
         self.scale = (std / wanted.std).float()
@@ -67,17 +74,6 @@ class ImageAdapter:
         }
         done = [step for step, wanted in steps.items() if wanted]
         return ', '.join(done) or "the student's"
-
-
-def _check_channels(student: Format, teacher: Format) -> None:
-    """Expect means and deviations of as many channels, or of one for all."""
-    counts = {len(x) for x in (*student[:2], *teacher[:2])} - {1}
-    if len(counts) > 1:
-        raise ValueError(
-            'Expected `mean` and `std` in the `data_preprocessor` of student '
-            f'and teacher to have one length, but got {sorted(counts)}. Give '
-            'as many numbers as images have channels, or one.'
-        )
 
 
 def height_and_width(

@@ -104,3 +104,23 @@ def test_double_backward_passes_gradgradcheck(loss):
     rest = logits((3, 5), seed=1), hard((3, 5))
     student = logits((3, 5)).requires_grad_()
     assert gradgradcheck(lambda s: loss(s, *rest, reduction='none'), student)
+
+
+@each(CLOSED)
+def test_a_loss_of_other_tensors_may_stand_inside_a_transform(loss):
+    student = logits((5, 7)).requires_grad_()
+    rest = logits((5, 7), seed=1), hard((5, 7))
+    mapped = torch.vmap(lambda w: w * loss(student, *rest))(torch.arange(3.0))
+    (gradient,) = torch.autograd.grad(mapped.sum(), student)
+    torch.testing.assert_close(gradient, 3 * gradient_of(loss, student, *rest))
+
+
+@each(CLOSED)
+def test_a_result_may_be_changed_in_place(loss):
+    inputs = logits((5, 7)), logits((5, 7), seed=1), hard((5, 7))
+
+    def doubled(*inputs):
+        return loss(*inputs, reduction='none').mul_(2)
+
+    expected = 2 * gradient_of(loss, *inputs, reduction='none')
+    torch.testing.assert_close(gradient_of(doubled, *inputs), expected)
