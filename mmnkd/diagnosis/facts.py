@@ -11,7 +11,7 @@ from typing import Any, Optional
 import numpy as np
 from torch import Tensor
 
-from .finding import Finding
+from .finding import Finding, error, warning
 
 __all__ = [
     'DataFacts',
@@ -116,32 +116,25 @@ def check_data_facts(
     Returns:
         ``class-empty`` (a warning), ``val-classes`` (an error) or nothing.
     """
-    findings = []
+    findings: list[Finding] = []
     empty = [name for name, count in train.counts.items() if not count]
     if empty and train.counted == train.images:
-        findings.append(
-            Finding(
-                'class-empty',
-                'warning',
-                f'Expected training images of all {len(train.counts)} '
-                f'classes, but {len(empty)} have none: {_some(empty)}.',
-                'Look at the folders or the annotation file of the training '
-                'data.',
-            )
+        findings += warning(
+            'class-empty',
+            f'Expected training images of all {len(train.counts)} classes, '
+            f'but {len(empty)} have none: {_some(empty)}.',
+            'Look at the folders or the annotation file of the training data.',
         )
     names = [*map(str, train_classes or ())]
     others = [*map(str, val_classes or ())]
     if names and others and names != others:
-        findings.append(
-            Finding(
-                'val-classes',
-                'error',
-                'Expected the classes of the training data in the validation '
-                f'data too, but got {_some(names)} in training and '
-                f'{_some(others)} in validation.',
-                'Give both the same folders, or set `metainfo.classes` of '
-                'both data sets.',
-            )
+        findings += error(
+            'val-classes',
+            'Expected the classes of the training data in the validation data '
+            f'too, but got {_some(names)} in training and {_some(others)} in '
+            'validation.',
+            'Give both the same folders, or set `metainfo.classes` of both '
+            'data sets.',
         )
     return findings
 

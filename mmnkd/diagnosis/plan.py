@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ..teacher.source import pipeline_of
-from .finding import Finding
+from .finding import Finding, warning
 
 __all__ = ['Plan', 'check_plan', 'read_plan']
 
@@ -130,16 +130,13 @@ def check_plan(plan: Plan) -> list[Finding]:
         return []
     wanted = base / (plan.batch_size * plan.accumulate)
     several = f', or train on {wanted:.0f} GPUs' if wanted >= 2 else ''
-    return [
-        Finding(
-            'batch-size',
-            'warning',
-            f'Expected a total batch of {base}, for which the learning rate '
-            f'{plan.lr:g} was chosen, but it is {plan.total_batch}.',
-            'Add --auto-scale-lr to the command of the training (the rate '
-            f'then is {plan.lr * ratio:.3g}){several}.',
-        )
-    ]
+    return warning(
+        'batch-size',
+        f'Expected a total batch of {base}, for which the learning rate '
+        f'{plan.lr:g} was chosen, but it is {plan.total_batch}.',
+        'Add --auto-scale-lr to the command of the training (the rate '
+        f'then is {plan.lr * ratio:.3g}){several}.',
+    )
 
 
 def _name(config: Any) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..taps import as_logits, recorded
 from .batch import total
-from .finding import Finding
+from .finding import Finding, warning
 
 __all__ = ['Term', 'check_terms', 'loss_of', 'measure_terms']
 
@@ -92,42 +92,33 @@ def check_terms(
     Returns:
         ``term-large``, ``term-small`` (warnings) or nothing.
     """
-    findings = []
+    findings: list[Finding] = []
     for loss in dict.fromkeys(term.loss for term in terms):
         ratios = {t.ratio: t.name for t in terms if t.loss == loss and t.ratio}
         if loss is None or not ratios:
             continue
         most = max(ratios)
         if most > MOST:
-            findings.append(_too_large(loss, ratios[most], most))
+            findings += warning(
+                'term-large',
+                f'Expected `{ratios[most]}` to pull at the logits about as '
+                "the student's own loss does, but its gradient is "
+                f'{most:.0f} times as large, so labels hardly count.',
+                f'Make `loss_weight` (or gamma, beta ...) of {loss!r} '
+                f'smaller; {1 / most:.1g} times as large makes both equal. A '
+                'loss without a scale (DIST, a correlation) starts so, and '
+                'calms down by itself.',
+            )
         elif most < LEAST and not scheduled:
-            findings.append(_too_small(loss, ratios[most], most))
+            findings += warning(
+                'term-small',
+                f'Expected `{ratios[most]}` to pull at the logits about as '
+                "the student's own loss does, but its gradient is "
+                f'{most:.1g} times as large: it teaches nearly nothing.',
+                f'Make `loss_weight` of {loss!r} larger, or look whether the '
+                "teacher's answers are as they should be.",
+            )
     return findings
-
-
-def _too_large(loss: str, term: str, ratio: float) -> Finding:
-    return Finding(
-        'term-large',
-        'warning',
-        f"Expected `{term}` to pull at the logits about as the student's own "
-        f'loss does, but its gradient is {ratio:.0f} times as large, so '
-        'labels hardly count.',
-        f'Make `loss_weight` (or gamma, beta ...) of {loss!r} smaller; '
-        f'{1 / ratio:.1g} times as large makes both equal. A loss without a '
-        'scale (DIST, a correlation) starts so, and calms down by itself.',
-    )
-
-
-def _too_small(loss: str, term: str, ratio: float) -> Finding:
-    return Finding(
-        'term-small',
-        'warning',
-        f"Expected `{term}` to pull at the logits about as the student's own "
-        f'loss does, but its gradient is {ratio:.1g} times as large: it '
-        'teaches nearly nothing.',
-        f'Make `loss_weight` of {loss!r} larger, or look whether the '
-        "teacher's answers are as they should be.",
-    )
 
 
 def _term(
