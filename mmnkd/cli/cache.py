@@ -29,13 +29,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..cache import CachedTeacher, ReplayedDataset, ReplayedSampler
-from ..cache.config import cached_config, check_inheritable
+from ..cache.config import cached_config
 from ..cache.reader import check_only_logits, check_unmixed
 from ..cache.rows import Rows
 from ..cache.store import Store, library_versions
 from ..cache.writer import batches_of, own, write_blocks, writing
 from ..functional.tensors import target_of
-from ..teacher.source import read_config
+from ..teacher.source import check_inheritable, model_of, read_config
 
 __all__ = ['logits_and_classes', 'main']
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     args = _parse(arguments)
     _join_ranks(args.launcher)
     config = read_config(args.config)
-    check_inheritable(config)
+    check_inheritable(args.config, 'cached.py')
     init_default_scope(config.get('default_scope', 'mmpretrain'))
     epochs = _epochs(config, args)
     replay = {} if args.seed is None else {'seed': args.seed}
@@ -182,9 +182,7 @@ def _replayed(loader: Any, replay: dict[str, int]) -> ReplayedDataset:
 
 def _model(config: Config) -> Any:
     """Return the model, whose teacher can be stored."""
-    if config.get('data_preprocessor') is not None:
-        config.model.setdefault('data_preprocessor', config.data_preprocessor)
-    model = MODELS.build(config.model)
+    model = MODELS.build(model_of(config))
     if getattr(model, 'teacher', None) is None:
         raise ValueError(
             'Expected a distilled model with a `teacher`, but '

@@ -15,6 +15,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ..teacher.source import model_of
 from .finding import Finding
 from .report import Report
 
@@ -78,10 +79,7 @@ def build_model(config: Config, device: str) -> nn.Module:
     Raises:
         Exception: What the model raises.
     """
-    model = copy.deepcopy(config.model)
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
-    network = MODELS.build(model)
+    network = MODELS.build(model_of(copy.deepcopy(config)))
     network.init_weights()
     if hasattr(network, 'first_step'):
         network.first_step.is_due = False  # the doctor looks for itself

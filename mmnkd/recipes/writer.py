@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from ..teacher.source import pipeline_of
+from ..teacher.source import beside, check_inheritable, pipeline_of
 from .folder import ImageFolder
-from .networks import Network, beside
+from .networks import Network
 from .text import Commented, Source, assignments
 
 __all__ = [
@@ -197,6 +197,9 @@ def config_text(
         file: Where it will be.
         command: That it is written by.
     """
+    for base in network.bases:
+        if '::' not in base:
+            check_inheritable(base, file.name)
     bases = [beside(base, file) for base in network.bases]
     lines = [f'"""{title}', '', f'Written by: {command}']
     scale = network.config.get('auto_scale_lr', {}).get('base_batch_size')
