@@ -36,6 +36,7 @@ from ..cache.store import Store, library_versions
 from ..cache.writer import batches_of, own, write_blocks, writing
 from ..functional.tensors import target_of
 from ..teacher.source import check_inheritable, model_of, read_config
+from .launch import join_on_cpu
 
 __all__ = ['logits_and_classes', 'main']
 
@@ -47,7 +48,9 @@ def main(arguments: Sequence[str]) -> None:
         arguments: What follows ``mmnkd cache``.
     """
     args = _parse(arguments)
-    _join_ranks(args.launcher)
+    if args.launcher != 'none':
+        join = init_dist if torch.cuda.is_available() else join_on_cpu
+        join(args.launcher)
     config = read_config(args.config)
     check_inheritable(args.config, 'cached.py')
     init_default_scope(config.get('default_scope', 'mmpretrain'))
@@ -132,20 +135,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add('--device', default=device)
     add('--launcher', choices=('none', 'pytorch', 'slurm'), default='none')
     return parser.parse_args(arguments)
-
-
-def _join_ranks(launcher: str) -> None:
-    if launcher == 'none':
-        return
-    if torch.cuda.is_available():
-        init_dist(launcher)
-    elif launcher == 'pytorch':  # mmengine would pick a GPU
-        torch.distributed.init_process_group('gloo')
-    else:
-        raise ValueError(
-            f'Expected GPUs for --launcher {launcher}, but torch sees none. '
-            'Use torchrun and --launcher pytorch on CPUs.'
-        )
 
 
 def _epochs(config: Config, args: argparse.Namespace) -> int:

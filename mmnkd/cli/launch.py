@@ -22,7 +22,7 @@ from mmengine.runner import Runner
 from ..teacher.source import read_config
 from .quiet import QuietRunner
 
-__all__ = ['build_runner', 'read_arguments']
+__all__ = ['build_runner', 'join_on_cpu', 'read_arguments']
 
 
 def read_arguments(
@@ -90,14 +90,7 @@ def _prepare_for_cpu(config: Config) -> None:
         )
     if config.get('launcher', 'none') == 'none':
         return
-    # mmengine would pick NCCL and the GPU of LOCAL_RANK.
-    if config.launcher != 'pytorch':
-        raise ValueError(
-            f'--launcher {config.launcher} needs GPUs, and torch sees none '
-            'here. Use --launcher pytorch (tools/dist_train.sh) on CPUs.'
-        )
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+    join_on_cpu(config.launcher)
     wrapper = {
         'type': 'MMDistributedDataParallel',
         'device_ids': None,
@@ -108,3 +101,14 @@ def _prepare_for_cpu(config: Config) -> None:
     if unused is not None:
         wrapper.setdefault('find_unused_parameters', unused)
     config.model_wrapper_cfg = wrapper
+
+
+def join_on_cpu(launcher: str) -> None:
+    """Join the ranks of a job; mmengine would pick the GPU of LOCAL_RANK."""
+    if launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {launcher} needs GPUs, and torch sees none here. Use '
+            '--launcher pytorch (tools/dist_train.sh) on CPUs.'
+        )
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')

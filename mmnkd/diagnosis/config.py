@@ -14,6 +14,7 @@ from mmpretrain.registry import DATASETS
 from ..cache.store import Store
 from ..checkpoint import check_file
 from ..losses.base import FeatureLoss
+from ..registry import arguments_of
 from ..taps import tap_names
 from ..teacher.source import read_source
 from .classes import compare_classes
@@ -119,21 +120,13 @@ def _check_type(model: Mapping[str, Any], scope: str) -> list[Finding]:
         near = f'Distilled{kind}'.replace('Image', '')
         if registry.get(near) is None:
             near = 'DistilledClassifier'
-    if not keys or found is None or _takes(found, 'distill_losses'):
+    if not keys or found is None or 'distill_losses' in arguments_of(found):
         return []
     return error(
         'model-type',
         f'Expected a `model.type` that distills, as there is '
         f'{" and ".join(f"`{key}`" for key in keys)}, but got {kind!r}.',
         f'Write type={near!r}.',
-    )
-
-
-def _takes(kind: Any, argument: str) -> bool:
-    return any(
-        argument in inspect.signature(vars(parent)['__init__']).parameters
-        for parent in inspect.getmro(kind)
-        if '__init__' in vars(parent) and parent is not object
     )
 
 
@@ -159,12 +152,10 @@ def _listed(schedulers: Any) -> list[Mapping]:
 
 def _teachers(teacher: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the configs of teachers that could be built."""
-    if isinstance(teacher, Mapping):
-        yield 'teacher', teacher
-    elif isinstance(teacher, (list, tuple)):
-        for number, one in enumerate(teacher):
-            if isinstance(one, Mapping):
-                yield f'teacher[{number}]', one
+    several = isinstance(teacher, (list, tuple))
+    for number, one in enumerate(teacher if several else [teacher]):
+        if isinstance(one, Mapping):
+            yield f'teacher[{number}]' if several else 'teacher', one
 
 
 def _teacher_taps(losses: Any, scope: str) -> set[str]:

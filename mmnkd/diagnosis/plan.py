@@ -68,11 +68,7 @@ class Plan:
 
 
 def read_plan(config: Mapping[str, Any], processes: int = 1) -> Plan:
-    """Read what a training will do.
-
-    Args:
-        config: A whole config.
-        processes: How many it is to run on.
+    """Read what a training on some processes will do.
 
     Raises:
         ValueError: A part that a training needs is missing.
@@ -114,14 +110,7 @@ def read_plan(config: Mapping[str, Any], processes: int = 1) -> Plan:
 
 
 def check_plan(plan: Plan) -> list[Finding]:
-    """Expect the learning rate to fit the batch.
-
-    Args:
-        plan: What a training will do.
-
-    Returns:
-        ``batch-size`` (a warning) or nothing.
-    """
+    """Expect the learning rate to fit the batch."""
     base = plan.base_batch_size
     if not base or plan.lr is None or plan.lr_is_scaled:
         return []
@@ -153,21 +142,13 @@ def _names(configs: Any) -> list[str]:
 
 
 def _batch_augments(config: Mapping[str, Any]) -> Any:
-    model = config['model']
-    preprocessor = model.get('data_preprocessor') or config.get(
-        'data_preprocessor'
-    )
-    for place in (model.get('train_cfg'), preprocessor):
-        augments = (place or {}).get('augments') or (place or {}).get(
-            'batch_augments'
-        )
-        if augments:
-            return (
-                augments.get('augments', augments)
-                if isinstance(augments, Mapping)
-                else augments
-            )
-    return ()
+    model, name = config['model'], 'data_preprocessor'
+    preprocessor = model.get(name) or config.get(name) or {}
+    augments = (model.get('train_cfg') or {}).get('augments')
+    augments = augments or preprocessor.get('batch_augments')
+    if isinstance(augments, Mapping):
+        return augments.get('augments', augments)
+    return augments
 
 
 def _amp(wrapper: Mapping[str, Any]) -> Optional[str]:

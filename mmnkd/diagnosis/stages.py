@@ -19,11 +19,7 @@ from ..teacher.source import model_of
 from .finding import Finding
 from .report import Report
 
-__all__ = [
-    'Attempts',
-    'build_model',
-    'quiet',
-]
+__all__ = ['Attempts', 'build_model', 'quiet']
 
 Result = TypeVar('Result')
 
@@ -70,15 +66,7 @@ class Attempts:
 
 
 def build_model(config: Config, device: str) -> nn.Module:
-    """Build the model as a Runner does, its teacher too.
-
-    Args:
-        config: A whole config; it isn't changed.
-        device: Where it is put.
-
-    Raises:
-        Exception: What the model raises.
-    """
+    """Build the model as a Runner does, its teacher too."""
     network = MODELS.build(model_of(copy.deepcopy(config)))
     network.init_weights()
     if hasattr(network, 'first_step'):

@@ -67,15 +67,21 @@ def measure_terms(
             if not isinstance(term, Tensor):
                 continue  # no own loss
             values.setdefault(name, []).append(term.item())
-            found = _gradient(term, logits)
-            if found is not None:
-                gradients.setdefault(name, []).append(found.norm().item())
+            if not term.requires_grad:
+                continue
+            (gradient,) = torch.autograd.grad(
+                term, logits, retain_graph=True, allow_unused=True
+            )
+            if gradient is not None:
+                gradients.setdefault(name, []).append(gradient.norm().item())
     size = mean(gradients.pop('', [0.0]))
     values.pop('', None)
-    measured = [
-        _term(model, name, found, gradients.get(name), size)
-        for name, found in values.items()
-    ]
+    measured = []
+    for name, found in values.items():
+        pull = mean(gradients[name]) if name in gradients else None
+        ratio = pull / size if pull is not None and size else None
+        loss = loss_of(model, name)
+        measured.append(Term(name, loss, mean(found), pull, ratio))
     return sorted(measured, key=lambda term: term.loss is not None)
 
 
@@ -121,18 +127,6 @@ def check_terms(
     return findings
 
 
-def _term(
-    model: nn.Module,
-    name: str,
-    values: list[float],
-    gradients: Optional[list[float]],
-    own: float,
-) -> Term:
-    gradient = mean(gradients) if gradients else None
-    ratio = gradient / own if gradient is not None and own else None
-    return Term(name, loss_of(model, name), mean(values), gradient, ratio)
-
-
 def loss_of(model: nn.Module, name: str) -> Optional[str]:
     """Return which of `distill_losses` logs a term, None for none.
 
@@ -144,12 +138,3 @@ def loss_of(model: nn.Module, name: str) -> Optional[str]:
         if f'{name}_'.startswith(f'loss_{loss}_')
     ]
     return max(fitting, key=len, default=None)
-
-
-def _gradient(term: Tensor, logits: Tensor) -> Optional[Tensor]:
-    if not term.requires_grad:
-        return None
-    (gradient,) = torch.autograd.grad(
-        term, logits, retain_graph=True, allow_unused=True
-    )
-    return gradient
