@@ -42,11 +42,7 @@ __all__ = ['logits_and_classes', 'main']
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Store the outputs of a config's teacher, or teachers.
-
-    Args:
-        arguments: What follows ``mmnkd cache``.
-    """
+    """Store the outputs of a config's teacher, or teachers."""
     args = _parse(arguments)
     if args.launcher != 'none':
         join = init_dist if torch.cuda.is_available() else join_on_cpu

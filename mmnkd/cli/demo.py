@@ -122,7 +122,15 @@ def _train_all(
 ) -> tuple[Result, list[Result]]:
     """Train the teacher, then the students in parallel."""
     train = partial(_train, configs, work_dir, options)
-    with _pool() as pool:
+    pool = ProcessPoolExecutor(
+        max_workers=min(4, os.cpu_count() or 1),
+        mp_context=multiprocessing.get_context('spawn'),
+        initializer=torch.set_num_threads,
+        initargs=(1,),
+    )
+    with contextlib.ExitStack() as stack:
+        # An interrupt cancels what hasn't begun.
+        stack.callback(pool.shutdown, cancel_futures=True)
         teacher = pool.submit(train, 'teacher', TEACHER, 0).result()
         step(teacher)
         jobs = [
@@ -168,21 +176,6 @@ def _train(
     published = work_dir.glob(f'epoch_{runner.max_epochs}-*.pth')
     newest = max(published, key=lambda path: path.stat().st_mtime)
     return Result(method, seed, curve.tolist(), seconds, str(newest))
-
-
-@contextlib.contextmanager
-def _pool() -> Iterator[ProcessPoolExecutor]:
-    """Start worker processes; an interrupt cancels what hasn't begun."""
-    pool = ProcessPoolExecutor(
-        max_workers=min(4, os.cpu_count() or 1),
-        mp_context=multiprocessing.get_context('spawn'),
-        initializer=torch.set_num_threads,
-        initargs=(1,),
-    )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager

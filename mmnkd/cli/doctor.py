@@ -42,9 +42,6 @@ def main(arguments: Sequence[str]) -> int:
     From then on this process reads checkpoints by mmnkd's loader alone, see
     :func:`mmnkd.cli.files.read_safely`.
 
-    Args:
-        arguments: What follows ``mmnkd doctor``.
-
     Returns:
         The exit code: 0 good, 1 warnings, 2 won't train.
 

@@ -17,7 +17,7 @@ from typing import Any, Optional
 
 from .summary import Band
 
-__all__ = ['Line', 'lines', 'reliability', 'series']
+__all__ = ['Line', 'lines', 'reliability']
 
 COLORS = 7  # in the style; further names repeat them with other dashes
 _DASHES = ['-', (0, (5, 2)), (0, (1, 1.5))]
@@ -62,11 +62,6 @@ class Line:
             for values in (band.steps, band.middle, band.std)
         )
         return cls(x, y, std if any(std) else None)
-
-
-def series(names: Sequence[str]) -> dict[str, int]:
-    """Number the names; the page has a color for each, and the teacher's."""
-    return {name: number for number, name in enumerate(names)}
 
 
 def lines(

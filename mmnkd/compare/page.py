@@ -12,7 +12,6 @@ from typing import Any, Optional
 from .. import __version__
 from . import drawings
 from .analysis import EXTREMES, TEACHER, Analysis, Change
-from .charts import series
 from .comparison import Comparison
 from .statistics import spread
 from .summary import Row
@@ -42,7 +41,8 @@ def render(comparison: Comparison) -> str:
         spread=_spread,
         multiply=operator.mul,
     )
-    numbers = series(list(comparison.runs))
+    # The page has a color for each name, and the teacher's.
+    numbers = {name: k for k, name in enumerate(comparison.runs)}
     analysis = comparison.analysis
     return environment.get_template('page.html').render(
         version=__version__,
