@@ -108,7 +108,11 @@ class Rows:
 
 
 def _column(target: Optional[Tensor], count: int) -> Tensor:
-    if target is None or len(target) != count:  # none, or several labels
+    if (
+        target is None
+        or len(target) != count  # several labels
+        or (target.is_cpu and target.min() < 0)  # -100, of a sample without
+    ):
         raise ValueError(
             'Expected samples with a label, whose logit top-K rows hold, but '
             'got none. Store all classes (without --topk).'

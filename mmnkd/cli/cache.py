@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
         join = init_dist if torch.cuda.is_available() else join_on_cpu
         join(args.launcher)
     config = read_config(args.config)
-    check_inheritable(args.config, 'cached.py')
+    check_inheritable(config.filename, 'cached.py')
     init_default_scope(config.get('default_scope', 'mmpretrain'))
     epochs = _epochs(config, args)
     replay = {} if args.seed is None else {'seed': args.seed}

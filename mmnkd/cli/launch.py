@@ -28,12 +28,7 @@ __all__ = ['build_runner', 'join_on_cpu', 'read_arguments']
 def read_arguments(
     name: str, arguments: Sequence[str], help_text: str
 ) -> tuple[Config, argparse.Namespace]:
-    """Read the command line as one of mmpretrain's tools does.
-
-    Args:
-        name: The tool, 'train' or 'test'.
-        arguments: What follows the command.
-        help_text: What ``--help`` prints.
+    """Read the command line as mmpretrain's tool 'train' or 'test' does.
 
     Returns:
         The config with all arguments merged, and the arguments.
@@ -67,9 +62,6 @@ def build_runner(config: Config) -> Runner:
     """Build the Runner, on a machine without a GPU too.
 
     Its start is quiet, unless the config asks for a class by `runner_type`.
-
-    Args:
-        config: With ``launcher`` and all other arguments merged.
 
     Raises:
         ValueError: What was asked for needs a GPU, and there is none.

@@ -61,16 +61,8 @@ def check_learning_rate(
     """Expect schedules of the learning rate that end in the training.
 
     A training that was shortened by ``max_epochs`` alone never comes to the
-    low rates that its recipe ends with.
-
-    Args:
-        schedulers: Configs of schedulers.
-        max_epochs: Epochs of the training; None or 0 where it counts
-            iterations.
-        max_iters: Iterations of the training, None if they aren't known.
-
-    Returns:
-        ``lr-schedule`` (a warning) for each that doesn't.
+    low rates that its recipe ends with. The lengths are as in
+    :func:`check_schedules`.
     """
     findings: list[Finding] = []
     for scheduler in schedulers:

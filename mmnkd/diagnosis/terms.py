@@ -90,13 +90,7 @@ def check_terms(
 ) -> list[Finding]:
     """Expect terms that pull at the logits about as the student's own loss.
 
-    Args:
-        terms: Those of a model.
-        scheduled: Whether a weight changes over the training, so that a term
-            may be small at its start.
-
-    Returns:
-        ``term-large``, ``term-small`` (warnings) or nothing.
+    With a weight that is scheduled, a term may be small at the start.
     """
     findings: list[Finding] = []
     for loss in dict.fromkeys(term.loss for term in terms):
