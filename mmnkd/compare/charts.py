@@ -109,14 +109,9 @@ def reliability(
     name: str,
     numbers: Mapping[str, int],
 ) -> str:
-    """Draw accuracy against confidence, with the share of images below.
+    """Draw accuracy by confidence, with each bin's share of images below.
 
-    Args:
-        confidence: Mean confidence of each bin, NaN where it is empty.
-        accuracy: Accuracy in each.
-        share: Share of the images in each.
-        name: Whose.
-        numbers: The number of each name.
+    The mean confidence of a bin that is empty is NaN.
     """
     title = f'Reliability of {name}: accuracy by confidence'
     with _figure((3.1, 2.9)) as (figure, axes):

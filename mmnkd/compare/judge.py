@@ -68,12 +68,7 @@ class Agreement:
 
 
 def judge(log_p: Tensor, target: Tensor) -> Judgment:
-    """Judge predictions.
-
-    Args:
-        log_p: (N, C) log-probabilities.
-        target: (N,) labels.
-    """
+    """Judge (N, C) log-probabilities by (N,) labels."""
     from torchmetrics.functional.classification import (
         multiclass_calibration_error,
         multiclass_confusion_matrix,

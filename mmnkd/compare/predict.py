@@ -63,10 +63,7 @@ class Network:
 def open_student(run: Run, device: str, images: Optional[int]) -> Network:
     """Build a run's student with its last checkpoint, and its data.
 
-    Args:
-        run: With a config and a checkpoint.
-        device: Where to compute.
-        images: How many of the images, evenly spaced; None for all.
+    Of the images so many are taken, evenly spaced; None for all.
     """
     if run.config_file is None:
         raise FileNotFoundError(

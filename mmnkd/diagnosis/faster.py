@@ -22,13 +22,7 @@ _WORTH = 0.1
 def make_faster(
     report: Report, model: Any, batch: Mapping[str, Any]
 ) -> list[str]:
-    """Say what would make a training faster.
-
-    Args:
-        report: With the cost of a step.
-        model: A classifier; its teacher, if it has one, is built.
-        batch: As the data loader puts it out; the teacher is tried on it.
-    """
+    """Say what would make a training faster; a teacher is tried on a batch."""
     cost, plan = report.cost, report.plan
     assert cost is not None
     assert plan is not None

@@ -39,10 +39,7 @@ class Look(NamedTuple):
 def look_at(model: Any, batch: Mapping[str, Any], *, ask: bool = True) -> Look:
     """Say what each network gets of a training batch, and check it.
 
-    Args:
-        model: A classifier; its teacher, if it has one, is built.
-        batch: As the data loader puts it out.
-        ask: Whether to check the teacher's answers too.
+    With `ask` the built teacher's answers are checked too.
     """
     data = preprocessed(model, batch)
     images, samples = data['inputs'], data['data_samples']

@@ -90,13 +90,7 @@ def losses() -> dict[str, list[Path]]:
 
 
 def nearest(loss: str, student: Network, teacher: Any) -> Published:
-    """Find the published values of a loss for the most similar pair.
-
-    Args:
-        loss: A name of :func:`losses`.
-        student: The student.
-        teacher: The teacher's network, None for no teacher.
-    """
+    """Find the published values of a loss for the most similar pair."""
     name = loss.replace('-', '_')
     known = losses()
     if name not in known:
