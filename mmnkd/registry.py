@@ -126,14 +126,18 @@ def nearest_argument(kind: Any, error: TypeError) -> str:
     unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if unknown is None:
         return ''
-    known = {
+    near = difflib.get_close_matches(unknown[1], arguments_of(kind), n=1)
+    return f'. Nearest: {near[0]!r}.' if near else ''
+
+
+def arguments_of(kind: Any) -> set[str]:
+    """Return the names of the arguments of a class and of its parents."""
+    return {
         name
         for parent in inspect.getmro(kind)
         if '__init__' in vars(parent)
         for name in inspect.signature(vars(parent)['__init__']).parameters
     }
-    near = difflib.get_close_matches(unknown[1], known, n=1)
-    return f'. Nearest: {near[0]!r}.' if near else ''
 
 
 def _installed(distribution: str) -> bool:

@@ -20,7 +20,6 @@ import multiprocessing
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,8 @@ def carry_out(runs: list[Run], results: Path, processes: int) -> bool:
     well = True
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress(*columns, console=console))
-        pool = stack.enter_context(pool_of(processes, context, seen))
+        pool = ProcessPoolExecutor(processes, context, start_worker, (seen,))
+        stack.callback(pool.shutdown, cancel_futures=True)
         task = progress.add_task('', total=epochs, left='')
         start = time.monotonic()
         for part in ('teachers', 'stores', 'students'):
@@ -115,19 +115,6 @@ def time_left(elapsed: float, seen: int, total: int) -> str:
         return ''
     minutes = round(elapsed / seen * (total - seen) / 60)
     return f'{minutes // 60}:{minutes % 60:02} h left'
-
-
-@contextlib.contextmanager
-def pool_of(
-    processes: int, context: Any, epochs_done: Any
-) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(
-        processes, context, start_worker, (epochs_done,)
-    )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def commit_of_this_tree() -> str:

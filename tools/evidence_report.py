@@ -3,15 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 import yaml
 
-from mmnkd.compare.statistics import (
-    Difference,
-    paired_difference,
-    spread,
-)
+from mmnkd.compare.statistics import Difference, paired_difference, spread
+from mmnkd.compare.summary import Band
 
 HEAD = """\
 # Results
@@ -106,11 +103,8 @@ def headline(name: str, plan: dict, students: list[dict]) -> str:
         '|---|---|---|---|',
     ]
     for method in plan['methods']:
-        top1 = list(by_seed(students, method).values())
-        if len(top1) > 1:
-            against = baseline_of(plan, method)
-            cells = difference_cells(students, method, against)
-            cells = [method, spread(top1), *cells]
+        if len(by_seed(students, method)) > 1:
+            cells = [method, *cells_of(plan, students, method)]
             rows.append(f'| {" | ".join(cells)} |')
     about = ' '.join(plan['headline'].split())
     figure = f'![Top-1 by epoch, and differences](docs/results/{name}.svg)'
@@ -171,12 +165,10 @@ def table(plan: dict, students: list[dict]) -> str:
     for method in plan['methods']:
         runs = [r for r in students if r['method'] == method]
         if runs:
-            top1 = [r['top1'][-1] for r in runs]
             minutes = mean(r['cpu_seconds'] for r in runs) / 60
             link = f'[{method}](../{runs[0]["config"]})'
-            cells = [link, runs[0]['teacher'] or '-', spread(top1)]
-            against = baseline_of(plan, method)
-            cells += difference_cells(students, method, against)
+            cells = [link, runs[0]['teacher'] or '-']
+            cells += cells_of(plan, students, method)
             cells.append(f'{minutes:.1f}')
             rows.append(f'| {" | ".join(cells)} |')
     return '\n'.join(rows)
@@ -203,13 +195,13 @@ def difference(
     )
 
 
-def difference_cells(
-    students: list[dict], method: str, against: str
-) -> list[str]:
+def cells_of(plan: dict, students: list[dict], method: str) -> list[str]:
+    top1 = spread(list(by_seed(students, method).values()))
+    against = baseline_of(plan, method)
     if method == against:
-        return ['', '']
+        return [top1, '', '']
     gain = difference(students, method, against)
-    return [str(gain), gain.verdict or '']
+    return [top1, str(gain), gain.verdict or '']
 
 
 def origin(lines: list[dict]) -> str:
@@ -243,19 +235,13 @@ def draw(plan: dict, students: list[dict], path: Path) -> None:
         for number, method in enumerate(methods):
             color = plt.get_cmap('tab20')(number * 2 % 20 + number // 10)
             runs = [r for r in students if r['method'] == method]
-            columns = list(zip(*(r['top1'] for r in runs)))
-            step = runs[0]['epochs'] / len(columns)
-            epochs = [step * (i + 1) for i in range(len(columns))]
-            middle = [mean(c) for c in columns]
-            std = [stdev(c) if len(c) > 1 else 0 for c in columns]
-            curves.plot(epochs, middle, color=color, label=method)
-            curves.fill_between(
-                epochs,
-                [m - s for m, s in zip(middle, std)],
-                [m + s for m, s in zip(middle, std)],
-                color=color,
-                alpha=0.15,
-            )
+            band = Band.of([dict(enumerate(r['top1'], 1)) for r in runs])
+            step = runs[0]['epochs'] / len(band.steps)
+            epochs = [step * number for number in band.steps]
+            curves.plot(epochs, band.middle, color=color, label=method)
+            both = list(zip(band.middle, band.std))
+            low, high = [m - s for m, s in both], [m + s for m, s in both]
+            curves.fill_between(epochs, low, high, color=color, alpha=0.15)
             against = baseline_of(plan, method)
             gain, half, n, *_ = difference(students, method, against)
             if method != against and n:

@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import platform
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from mmengine.runner import Runner, set_random_seed
 
 import mmnkd
 from mmnkd.cli import cache
+from mmnkd.cli.turns import processor
 
 
 class _Keeper(Hook):
@@ -208,11 +208,4 @@ def lite0_weights() -> Path:
 def hardware() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    info = Path('/proc/cpuinfo')
-    name = re.search(
-        r'model name\s*: (.*)', info.read_text() if info.exists() else ''
-    )
-    return (
-        f'{name[1] if name else platform.processor()}, '
-        f'{torch.get_num_threads()} thread'
-    )
+    return f'{processor()}, {torch.get_num_threads()} thread'

@@ -37,6 +37,7 @@ from mmnkd.cache.writer import batches_of, write_blocks, writing
 from mmnkd.cli.cache import logits_and_classes
 from mmnkd.cli.cache import main as cache
 from mmnkd.cli.turns import alternate, table
+from mmnkd.teacher.source import model_of
 
 DISTILLED = 'configs/demo/nkd_wide_tiny_1xb64_digits.py'
 IMAGENET = """
@@ -141,9 +142,7 @@ def stepper(config, teacher=None):
     """Return a function that trains a step, loading included."""
     config = copy.deepcopy(config)
     init_default_scope('mmpretrain')
-    if config.get('data_preprocessor') is not None:
-        config.model.setdefault('data_preprocessor', config.data_preprocessor)
-    model = MODELS.build(config.model)
+    model = MODELS.build(model_of(config))
     model.init_weights()
     model.train()
     if teacher is not None:
@@ -240,8 +239,7 @@ def measure_write(args):
     folder = Path(tempfile.mkdtemp())
     config = Config.fromfile(DISTILLED)
     init_default_scope('mmpretrain')
-    config.model.data_preprocessor = config.data_preprocessor
-    model = MODELS.build(config.model)
+    model = MODELS.build(model_of(config))
     model.teacher.build(model.data_preprocessor)
     dataset = ReplayedDataset(config.train_dataloader.dataset)
     answer = partial(

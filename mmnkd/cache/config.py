@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-__all__ = ['cached_config', 'check_inheritable']
+from ..teacher.source import beside
 
-
-def check_inheritable(live: Config) -> None:
-    """Expect a config that a text config can name as its base."""
-    base = str(Path(live.filename).resolve())
-    try:
-        Config.fromstring(f'_base_ = {base!r}', '.py')
-    except RuntimeError as error:
-        raise ValueError(
-            f'Expected a config that cached.py can inherit by `_base_`, but '
-            f'{live.filename} or a base of it is a pure-Python config. Write '
-            'it as text first, and give that: '
-            f'Config.fromfile({live.filename!r}).dump(...).'
-        ) from error
+__all__ = ['cached_config']
 
 
 def cached_config(
@@ -40,8 +26,7 @@ def cached_config(
         weights: By number the hash of each stored teacher's weights.
         replay: Options of :class:`ReplayedDataset` that `live` doesn't have.
     """
-    teacher = live.model.teacher
-    here = '{{ fileDirname }}'
+    teacher, here = live.model.teacher, '{{ fileDirname }}'
     if isinstance(teacher, Mapping):
         stored: Any = {'cache': here, 'weights': weights[0], '_delete_': True}
     else:
@@ -50,12 +35,13 @@ def cached_config(
             stored[k] = {'cache': f'{here}/{k}', 'weights': weights[k]}
             stored[k]['weight'] = teacher[k].get('weight', 1.0)
     base = str(Path(live.filename).resolve())
-    with suppress(ValueError):  # on another drive of Windows
-        base = os.path.relpath(base, folder.resolve())
     # By default the name of this file, which is that of every store's.
     work_dir = f'work_dirs/{Path(live.filename).stem}_cached_{folder.name}'
-    config: dict[str, Any] = {'_base_': base, 'work_dir': work_dir}
-    config['model'] = {'teacher': stored}
+    config: dict[str, Any] = {
+        '_base_': beside(base, folder.resolve() / 'cached.py'),
+        'work_dir': work_dir,
+        'model': {'teacher': stored},
+    }
     if live.train_dataloader.dataset.type != 'ReplayedDataset':
         config['train_dataloader'] = {
             'dataset': _around('dataset', 'ReplayedDataset', **replay),

@@ -36,7 +36,6 @@ def fingerprint(dataset: Any) -> dict[str, str]:
             f'BaseDataset does, but {type(dataset).__name__} has no '
             '`get_data_info(index)`.'
         )
-    classes = getattr(dataset, 'metainfo', {}).get('classes')
     names = hashlib.sha256()
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
@@ -50,7 +49,7 @@ def fingerprint(dataset: Any) -> dict[str, str]:
         names.update(f'|{info.get("gt_label")}\n'.encode())
     return {
         'count': str(len(dataset)),
-        'classes': digest(classes),
+        'classes': digest(getattr(dataset, 'metainfo', {}).get('classes')),
         'samples': names.hexdigest()[:16],
     }
 

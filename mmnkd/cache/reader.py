@@ -6,18 +6,18 @@ import json
 import logging
 import os
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
 import torch
-from mmengine.dist import get_dist_info, get_world_size
+from mmengine.dist import get_world_size
 from mmengine.logging import MessageHub, print_log
 from torch import Tensor, nn
 
 from ..functional.tensors import target_of
-from .store import Store, differences, library_versions
+from .store import Store, differences, library_versions, own
 
 __all__ = ['CachedTeacher', 'check_only_logits', 'check_unmixed']
 
@@ -37,10 +37,7 @@ class CachedTeacher:
     network: None = None  # of a live teacher, its network
 
     def __init__(
-        self,
-        cache: Union[str, os.PathLike],
-        *,
-        weights: Optional[str] = None,
+        self, cache: Union[str, os.PathLike], *, weights: Optional[str] = None
     ) -> None:
         if not isinstance(cache, (str, os.PathLike)):
             raise TypeError(
@@ -55,9 +52,8 @@ class CachedTeacher:
     def __deepcopy__(self, memo: dict) -> CachedTeacher:
         return self  # as a live teacher does
 
-    def __getstate__(self) -> dict:
-        unbuilt = {'_store': None, '_read': None, '_replay': None}
-        return {**vars(self), **unbuilt}
+    def __reduce__(self) -> tuple:  # it is pickled unbuilt
+        return partial(CachedTeacher, weights=self.weights), (self.folder,)
 
     def __repr__(self) -> str:
         return f'teacher stored in {str(self.folder)!r}'
@@ -91,7 +87,15 @@ class CachedTeacher:
                 f'it has those of {store.teacher.get("weights")!r}. Run '
                 '`mmnkd cache` for this teacher, with another --out.'
             )
-        _check_whole(store)
+        if store.missing:
+            raise ValueError(
+                f'Expected a whole store in {str(self.folder)!r}, but '
+                f'{len(store.missing)} of {len(store.blocks)} blocks are '
+                'missing. Run the same `mmnkd cache` again: it goes on after '
+                'the last one.'
+            )
+        for block in own(store.blocks):
+            store.check(block)
         unlike = differences(store.versions, library_versions())
         if unlike:
             print_log(
@@ -200,19 +204,6 @@ def check_unmixed(preprocessor: nn.Module) -> None:
         )
 
 
-def _check_whole(store: Store) -> None:
-    """Expect all blocks; ranks check them by turns."""
-    if store.missing:
-        raise ValueError(
-            f'Expected a whole store in {str(store.folder)!r}, but '
-            f'{len(store.missing)} of {len(store.blocks)} blocks are missing. '
-            'Run the same `mmnkd cache` again: it goes on after the last one.'
-        )
-    rank, ranks = get_dist_info()
-    for block in store.blocks[rank::ranks]:
-        store.check(block)
-
-
 def _check_views(store: Store, replay: str, batch_size: int) -> None:
     """Expect samples drawn as the stored ones, and enough epochs."""
     views = json.loads(replay)
@@ -224,23 +215,18 @@ def _check_views(store: Store, replay: str, batch_size: int) -> None:
             f'drawn otherwise: {unlike}. Train on the data set, pipeline and '
             'seed that were stored, or run `mmnkd cache` for these.'
         )
-    needed = _epochs_of_run(store.count, batch_size)
+    info = MessageHub.get_current_instance().runtime_info
+    if 'loop_stage' not in info:  # no Runner trains
+        return
+    length = -(-store.count // (batch_size * get_world_size()))
+    by_iterations = -(-info.get('max_iters', 0) // length)
+    needed = max(info.get('max_epochs', 0), by_iterations)
     needed = min(needed, wrap or needed)
     if needed > store.epochs:
         raise ValueError(
             f'Expected {needed} epochs in {str(store.folder)!r}, but it has '
             f'{store.epochs}. {_too_few_epochs(store.epochs)}'
         )
-
-
-def _epochs_of_run(count: int, batch_size: int) -> int:
-    """Return how many passes the Runner will make; 0 if none trains."""
-    info = MessageHub.get_current_instance().runtime_info
-    if 'loop_stage' not in info:
-        return 0
-    length = -(-count // (batch_size * get_world_size()))
-    by_iterations = -(-info.get('max_iters', 0) // length)
-    return max(info.get('max_epochs', 0), by_iterations)
 
 
 def _too_few_epochs(epochs: int) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import inspect
 import json
 import random
 import struct
-import types
 from collections.abc import Iterator, Mapping, Sized
 from typing import Any, Optional, Union
 
@@ -37,15 +37,6 @@ _GENERATORS = (
     np.random.Generator,
     np.random.RandomState,
     torch.Generator,
-)
-_NOT_OWN = (  # belongs to others, or can be large
-    type,
-    types.ModuleType,
-    types.FunctionType,
-    types.MethodType,
-    types.BuiltinFunctionType,
-    np.ndarray,
-    torch.Tensor,
 )
 
 
@@ -149,16 +140,15 @@ class ReplayedDataset(Dataset):
             random.setstate(python)
             _numpy.set_bit_generator(numpy)
             torch.default_generator.set_state(pytorch)
-        try:
-            write = data['data_samples'].set_field
-        except (KeyError, TypeError, AttributeError) as error:
+        sample: Any = isinstance(data, Mapping) and data.get('data_samples')
+        if not hasattr(sample, 'set_field'):
             raise TypeError(
                 "Expected a data set whose pipeline ends in 'PackInputs', "
                 f'which makes `data_samples`, but got {type(data).__name__} '
-                f'without: {error!r}.'
-            ) from error
-        write((epoch, index), 'view', field_type='metainfo')
-        write(self.replay, 'replay', field_type='metainfo')
+                'without.'
+            )
+        sample.set_field((epoch, index), 'view', field_type='metainfo')
+        sample.set_field(self.replay, 'replay', field_type='metainfo')
         return data
 
     def _seed_all(self, epoch: int, index: int) -> None:
@@ -275,7 +265,7 @@ def _seedable_transforms(dataset: Any) -> list[Any]:
     left = [(type(t).__name__, t) for t in _transforms(dataset)]
     while left:
         name, value = left.pop()
-        if id(value) in seen or isinstance(value, _NOT_OWN):
+        if id(value) in seen or _is_foreign(value):
             continue
         seen.add(id(value))
         if hasattr(value, 'set_random_seed'):
@@ -290,6 +280,13 @@ def _seedable_transforms(dataset: Any) -> list[Any]:
         else:
             left += [(name, part) for part in gc.get_referents(value)]
     return found
+
+
+def _is_foreign(value: Any) -> bool:
+    """Tell whether a value belongs to others, or can be large."""
+    kinds = inspect.isclass, inspect.ismodule, inspect.isroutine
+    is_large = isinstance(value, (np.ndarray, torch.Tensor))
+    return is_large or any(is_kind(value) for is_kind in kinds)
 
 
 def _transforms(dataset: Any) -> Iterator[Any]:

@@ -35,10 +35,12 @@ class Rows:
         self.topk = topk
         self.dtype, self.length = torch.float16, classes
         if topk is not None:
-            self._bits = max(1, (classes - 1).bit_length())
+            bits = max(1, (classes - 1).bit_length())
+            self._layout = topk, bits  # of the classes
+            self._shifts = np.arange(bits - 1, -1, -1)
             self._split = 2 * (topk + 2)
             self.dtype = torch.uint8
-            self.length = self._split - (-topk * self._bits // 8)
+            self.length = self._split - (-topk * bits // 8)
         self.bytes = self.length * self.dtype.itemsize
         # About 8 MB.
         self.block_size = max(256, min(8192, 2**23 // self.bytes))
@@ -85,11 +87,8 @@ class Rows:
         if self.topk is None:
             return rows.to(device).float()
         target = _column(target, len(rows)).to(device)
-        # Not `.contiguous()`, which leaves one row with its old stride.
-        numbers = rows[:, : self._split].clone(
-            memory_format=torch.contiguous_format
-        )
-        numbers = numbers.view(torch.float16).to(device).float()
+        half = rows[:, : self._split].numpy().copy().view(np.float16)
+        numbers = torch.from_numpy(half).to(device).float()
         classes = self._unpacked(rows[:, self._split :]).to(device)
         kept = self.topk + 1 - (classes == target).sum(dim=1, keepdim=True)
         others = (self.classes - kept).clamp(min=1)
@@ -98,22 +97,22 @@ class Rows:
         return logits.scatter_(1, classes, numbers[:, :-2])
 
     def _packed(self, classes: Tensor) -> Tensor:
-        shifts = np.arange(self._bits - 1, -1, -1)
-        bits = (classes.cpu().numpy()[:, :, None] >> shifts) & 1
-        flat = bits.astype(np.uint8).reshape(len(bits), -1)
-        return torch.from_numpy(np.packbits(flat, axis=1))
+        bits = (classes.cpu().numpy()[:, :, None] >> self._shifts) & 1
+        return torch.from_numpy(np.packbits(bits.reshape(len(bits), -1), 1))
 
     def _unpacked(self, packed: Tensor) -> Tensor:
-        count = self.topk * self._bits  # type: ignore[operator]
+        count = math.prod(self._layout)
         bits = np.unpackbits(packed.numpy(), axis=1, count=count)
-        weights = 1 << np.arange(self._bits - 1, -1, -1)
-        return torch.from_numpy(
-            bits.reshape(len(bits), -1, self._bits) @ weights
-        )
+        bits = bits.reshape(-1, *self._layout)
+        return torch.from_numpy(bits @ (1 << self._shifts))
 
 
 def _column(target: Optional[Tensor], count: int) -> Tensor:
-    if target is None or len(target) != count:  # none, or several labels
+    if (
+        target is None
+        or len(target) != count  # several labels
+        or (target.is_cpu and target.min() < 0)  # -100, of a sample without
+    ):
         raise ValueError(
             'Expected samples with a label, whose logit top-K rows hold, but '
             'got none. Store all classes (without --topk).'

@@ -11,19 +11,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 import torch
+from mmengine.dist import get_dist_info
 from torch import Tensor
 
 from ..download import put_whole, sha256_of
 from .rows import Rows
 
-__all__ = ['Store', 'differences', 'library_versions']
+__all__ = ['Store', 'differences', 'library_versions', 'own']
 
 FORMAT = 1
 MANIFEST = 'manifest.json'
@@ -167,6 +168,12 @@ class Store:
         if not 0 <= actual - size <= _HEADER_LIMIT:
             raise _broken(path, f'it has {actual} bytes for {size} of rows')
         return path
+
+
+def own(blocks: Sequence[int]) -> Sequence[int]:
+    """Return this rank's share of blocks."""
+    rank, ranks = get_dist_info()
+    return blocks[rank::ranks]
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:

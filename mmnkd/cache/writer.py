@@ -8,14 +8,10 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from mmengine.dist import (
-    all_gather_object,
-    broadcast_object_list,
-    get_dist_info,
-)
+from mmengine import dist
 from torch import Tensor
 
-from .store import MANIFEST, Store, differences
+from .store import MANIFEST, Store, differences, own
 
 __all__ = ['batches_of', 'own', 'write_blocks', 'writing']
 
@@ -29,24 +25,18 @@ def writing(store: Store) -> Iterator[Store]:
     # A dead process holds no lock.
     lock = FileLock(store.folder / '.lock', timeout=0)
     shared: list[Any] = [store]
-    if get_dist_info()[0] == 0:
+    if dist.is_main_process():
         try:
             _open(store, lock)
         except Exception as error:
             shared = [error]
     try:
-        broadcast_object_list(shared)  # all ranks stop, or all go on
+        dist.broadcast_object_list(shared)  # all ranks stop, or all go on
         if isinstance(shared[0], Exception):
             raise shared[0]
         yield shared[0]
     finally:
         lock.release()
-
-
-def own(blocks: list[int]) -> list[int]:
-    """Return this rank's share of blocks."""
-    rank, ranks = get_dist_info()
-    return blocks[rank::ranks]
 
 
 def batches_of(
@@ -75,36 +65,27 @@ def write_blocks(
         answer: Returns a batch's rows.
     """
     stream = map(answer, batches)
-    rank, ranks = get_dist_info()
-    missing = store.missing
+    missing, ranks = store.missing, dist.get_world_size()
     for start in range(0, len(missing), ranks):
         done: Any = {}
-        for block in missing[start : start + ranks][rank : rank + 1]:
+        for block in own(missing[start : start + ranks]):
             try:
-                shape = len(store.views_of(block)[1]), store.rows.length
-                rows = torch.empty(shape, dtype=store.rows.dtype)
-                _fill(rows, stream)
-                done = store.write(block, rows)
+                parts: list[Tensor] = []
+                count = len(store.views_of(block)[1])
+                while sum(len(part) for part in parts) < count:
+                    parts.append(next(stream))
+                done = store.write(block, torch.cat(parts))
             except Exception as error:  # else the others wait for ever
                 done = error
-        everyones = all_gather_object(done)
+        everyones = dist.all_gather_object(done)
         problems = [p for p in everyones if isinstance(p, Exception)]
         for checksums in everyones:
             if checksums not in problems:
                 store.checksums.update(checksums)
-        if rank == 0:
+        if dist.is_main_process():
             store.save()
         if problems:
             raise problems[0]
-
-
-def _fill(rows: Tensor, stream: Iterator[Tensor]) -> None:
-    """Take rows from a stream of batches; so a block is held once."""
-    filled = 0
-    while filled < len(rows):
-        part = next(stream)
-        rows[filled : filled + len(part)] = part
-        filled += len(part)
 
 
 def _open(store: Store, lock: Any) -> None:

@@ -1,7 +1,8 @@
 """The command ``mmnkd``: a file a subcommand, each with a `main`.
 
-A new subcommand is a file with ``main(arguments)`` and a line in `COMMANDS`;
-``list`` is in catalog.py, as a module of its name would hide the built-in.
+A new subcommand is a file with ``main(arguments)``, those after its name, and
+a line in `COMMANDS`. ``list`` is in catalog.py, as a module of its name would
+hide the built-in.
 """
 
 from __future__ import annotations

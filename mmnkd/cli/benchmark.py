@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Callable
 
 import torch
@@ -26,7 +23,7 @@ from .. import __version__, functional
 from ..functional.closed_form import _plain_forms
 from ..teacher import FrozenTeacher
 from ..teacher.source import read_source
-from .turns import Functions, alternate, table
+from .turns import Functions, alternate, processor, table
 
 __all__ = ['main', 'released_nkd_loss']
 
@@ -223,13 +220,8 @@ def _size(args: argparse.Namespace) -> str:
 
 def _where(args: argparse.Namespace) -> str:
     """Name the hardware and the versions."""
-    device = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, StopIteration):  # no Linux
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-        name = next(line for line in lines if line.startswith('model name'))
-        device = name.split(':', 1)[1].strip()
-    if args.device == 'cuda':
-        device = torch.cuda.get_device_name()
+    is_gpu = args.device == 'cuda'
+    device = torch.cuda.get_device_name() if is_gpu else processor()
     return (
         f'Medians of {args.rounds} rounds, with the 10th to the 90th '
         f'percentile. {device}, {args.threads} thread(s), torch '

@@ -29,27 +29,26 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..cache import CachedTeacher, ReplayedDataset, ReplayedSampler
-from ..cache.config import cached_config, check_inheritable
+from ..cache.config import cached_config
 from ..cache.reader import check_only_logits, check_unmixed
 from ..cache.rows import Rows
 from ..cache.store import Store, library_versions
 from ..cache.writer import batches_of, own, write_blocks, writing
 from ..functional.tensors import target_of
-from ..teacher.source import read_config
+from ..teacher.source import check_inheritable, model_of, read_config
+from .launch import join_on_cpu
 
 __all__ = ['logits_and_classes', 'main']
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Store the outputs of a config's teacher, or teachers.
-
-    Args:
-        arguments: What follows ``mmnkd cache``.
-    """
+    """Store the outputs of a config's teacher, or teachers."""
     args = _parse(arguments)
-    _join_ranks(args.launcher)
+    if args.launcher != 'none':
+        join = init_dist if torch.cuda.is_available() else join_on_cpu
+        join(args.launcher)
     config = read_config(args.config)
-    check_inheritable(config)
+    check_inheritable(config.filename, 'cached.py')
     init_default_scope(config.get('default_scope', 'mmpretrain'))
     epochs = _epochs(config, args)
     replay = {} if args.seed is None else {'seed': args.seed}
@@ -134,20 +133,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _join_ranks(launcher: str) -> None:
-    if launcher == 'none':
-        return
-    if torch.cuda.is_available():
-        init_dist(launcher)
-    elif launcher == 'pytorch':  # mmengine would pick a GPU
-        torch.distributed.init_process_group('gloo')
-    else:
-        raise ValueError(
-            f'Expected GPUs for --launcher {launcher}, but torch sees none. '
-            'Use torchrun and --launcher pytorch on CPUs.'
-        )
-
-
 def _epochs(config: Config, args: argparse.Namespace) -> int:
     """Return how many epochs to store; refuse to store too few."""
     needed = config.get('train_cfg', {}).get('max_epochs')
@@ -182,9 +167,7 @@ def _replayed(loader: Any, replay: dict[str, int]) -> ReplayedDataset:
 
 def _model(config: Config) -> Any:
     """Return the model, whose teacher can be stored."""
-    if config.get('data_preprocessor') is not None:
-        config.model.setdefault('data_preprocessor', config.data_preprocessor)
-    model = MODELS.build(config.model)
+    model = MODELS.build(model_of(config))
     if getattr(model, 'teacher', None) is None:
         raise ValueError(
             'Expected a distilled model with a `teacher`, but '

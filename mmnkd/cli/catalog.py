@@ -28,11 +28,7 @@ WHAT = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print what there is, a line each.
-
-    Args:
-        arguments: What follows ``mmnkd list``.
-    """
+    """Print what there is, a line each."""
     parser = argparse.ArgumentParser(
         prog='mmnkd list',
         description='Print what there is, a line each.',

@@ -34,9 +34,6 @@ understood.
 def main(arguments: Sequence[str]) -> None:
     """Compare trainings, print a table, and write a page if wanted.
 
-    Args:
-        arguments: What follows ``mmnkd compare``.
-
     Raises:
         ImportError, OSError, ValueError: As :func:`mmnkd.compare.compare`.
     """

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Callable
 
 import torch
 from mmengine.config import Config
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.apis import ImageClassificationInferencer
 
@@ -123,7 +122,15 @@ def _train_all(
 ) -> tuple[Result, list[Result]]:
     """Train the teacher, then the students in parallel."""
     train = partial(_train, configs, work_dir, options)
-    with _pool() as pool:
+    pool = ProcessPoolExecutor(
+        max_workers=min(4, os.cpu_count() or 1),
+        mp_context=multiprocessing.get_context('spawn'),
+        initializer=torch.set_num_threads,
+        initargs=(1,),
+    )
+    with contextlib.ExitStack() as stack:
+        # An interrupt cancels what hasn't begun.
+        stack.callback(pool.shutdown, cancel_futures=True)
         teacher = pool.submit(train, 'teacher', TEACHER, 0).result()
         step(teacher)
         jobs = [
@@ -158,56 +165,17 @@ def _train(
     if 'teacher' in config.model:
         config.model.teacher.checkpoint = teacher
     work_dir.mkdir(parents=True, exist_ok=True)
-    with _output_to(work_dir / 'console.log'):
-        start = time.perf_counter()
-        runner = Runner.from_cfg(config)
-        curve = _Curve()
-        runner.register_hook(curve)
-        runner.train()
-        seconds = time.perf_counter() - start
+    with open(work_dir / 'console.log', 'w') as log:  # of a worker process
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    start = time.perf_counter()
+    runner = Runner.from_cfg(config)
+    runner.train()
+    seconds = time.perf_counter() - start
+    curve, _ = runner.message_hub.get_scalar('val/accuracy/top1').data
     published = work_dir.glob(f'epoch_{runner.max_epochs}-*.pth')
     newest = max(published, key=lambda path: path.stat().st_mtime)
-    return Result(method, seed, curve.top1, seconds, str(newest))
-
-
-class _Curve(Hook):
-    """Collect the accuracy after each epoch."""
-
-    def __init__(self) -> None:
-        self.top1: list[float] = []
-
-    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
-        self.top1.append(metrics['accuracy/top1'])
-
-
-@contextlib.contextmanager
-def _output_to(path: Path) -> Iterator[None]:
-    """Send all that this process prints to a file."""
-    with open(path, 'w') as file:
-        saved = [os.dup(1), os.dup(2)]
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        finally:
-            for number, copy in enumerate(saved, start=1):
-                os.dup2(copy, number)
-                os.close(copy)
-
-
-@contextlib.contextmanager
-def _pool() -> Iterator[ProcessPoolExecutor]:
-    """Start worker processes; an interrupt cancels what hasn't begun."""
-    pool = ProcessPoolExecutor(
-        max_workers=min(4, os.cpu_count() or 1),
-        mp_context=multiprocessing.get_context('spawn'),
-        initializer=torch.set_num_threads,
-        initargs=(1,),
-    )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return Result(method, seed, curve.tolist(), seconds, str(newest))
 
 
 @contextlib.contextmanager

@@ -28,9 +28,6 @@ exit codes: 0 done, 1 an error that is told in one line, 2 wrong usage,
 def main(arguments: Sequence[str]) -> None:
     """Write a distillation config; with ``--train``, train by it.
 
-    Args:
-        arguments: What follows ``mmnkd distill``.
-
     Raises:
         OSError, ValueError: As :func:`distill`.
     """

@@ -42,9 +42,6 @@ def main(arguments: Sequence[str]) -> int:
     From then on this process reads checkpoints by mmnkd's loader alone, see
     :func:`mmnkd.cli.files.read_safely`.
 
-    Args:
-        arguments: What follows ``mmnkd doctor``.
-
     Returns:
         The exit code: 0 good, 1 warnings, 2 won't train.
 
@@ -202,22 +199,10 @@ def _bullet(mark: str, style: str, text: str) -> RenderableType:
 
 def _verdict(report: Report) -> Text:
     same = ' --cfg-options …' if report.options else ''
-    told = {
-        0: (
-            'Good. ',
-            'bold green',
-            f'Train by: mmnkd train {report.config}{same}',
-        ),
-        1: (
-            'Warnings. ',
-            'bold yellow',
-            'It trains, but look at the findings above first.',
-        ),
-        2: (
-            "Won't train. ",
-            'bold red',
-            'Fix the errors above, then run it again.',
-        ),
-    }
-    word, style, text = told[report.exit_code]
+    style, text = (
+        ('bold green', f'Train by: mmnkd train {report.config}{same}'),
+        ('bold yellow', 'It trains, but look at the findings above first.'),
+        ('bold red', 'Fix the errors above, then run it again.'),
+    )[report.exit_code]
+    word = f'{report.verdict.capitalize()}. '
     return Text(word, style=style).append(Text(text, style='default'))

@@ -42,20 +42,17 @@ def _plan(report: Report) -> list[tuple[str, str]]:
     batch = f'{plan.batch_size} images'
     if plan.processes > 1 or plan.accumulate > 1:
         batch = f'{plan.total_batch} images ({plan.batch_size}'
-        batch += f' x {plan.processes} GPUs' if plan.processes > 1 else ''
-        batch += (
-            f' x {plan.accumulate} accumulated' if plan.accumulate > 1 else ''
-        )
+        if plan.processes > 1:
+            batch += f' x {plan.processes} GPUs'
+        if plan.accumulate > 1:
+            batch += f' x {plan.accumulate} accumulated'
         batch += ')'
     rate = '' if plan.lr is None else f', learning rate {plan.lr:.4g}'
     rate += ' (scaled to the batch)' if plan.lr_is_scaled else ''
     schedule = ' + '.join(plan.schedule) or 'no schedule'
     rows += [
         ('Length', f'{length}, {batch} a step'),
-        (
-            'Optimizer',
-            f'{plan.optimizer}{rate}, {schedule}',
-        ),
+        ('Optimizer', f'{plan.optimizer}{rate}, {schedule}'),
         ('Images', ', '.join([*plan.pipeline, *plan.batch_augments])),
         (
             'Extras',
@@ -94,10 +91,8 @@ def _data_set(facts: DataFacts) -> str:
     least = min(facts.counts, key=facts.counts.__getitem__)
     most = max(facts.counts, key=facts.counts.__getitem__)
     text += f' of {len(facts.counts)} classes'
-    if facts.counted < facts.images:
-        text += f'; of {facts.counted} counted,'
-    else:
-        text += ';'
+    are_all = facts.counted == facts.images
+    text += ';' if are_all else f'; of {facts.counted} counted,'
     if facts.counts[least] == facts.counts[most]:
         return f'{text} {facts.counts[least]} of each'
     return (

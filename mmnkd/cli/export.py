@@ -24,9 +24,6 @@ command is not understood.
 def main(arguments: Sequence[str]) -> None:
     """Write the student of a checkpoint, and say what was written.
 
-    Args:
-        arguments: What follows ``mmnkd export``.
-
     Raises:
         ImportError, OSError, ValueError: As
             :func:`mmnkd.export.export_student`.

@@ -22,18 +22,13 @@ from mmengine.runner import Runner
 from ..teacher.source import read_config
 from .quiet import QuietRunner
 
-__all__ = ['build_runner', 'read_arguments']
+__all__ = ['build_runner', 'join_on_cpu', 'read_arguments']
 
 
 def read_arguments(
     name: str, arguments: Sequence[str], help_text: str
 ) -> tuple[Config, argparse.Namespace]:
-    """Read the command line as one of mmpretrain's tools does.
-
-    Args:
-        name: The tool, 'train' or 'test'.
-        arguments: What follows the command.
-        help_text: What ``--help`` prints.
+    """Read the command line as mmpretrain's tool 'train' or 'test' does.
 
     Returns:
         The config with all arguments merged, and the arguments.
@@ -68,9 +63,6 @@ def build_runner(config: Config) -> Runner:
 
     Its start is quiet, unless the config asks for a class by `runner_type`.
 
-    Args:
-        config: With ``launcher`` and all other arguments merged.
-
     Raises:
         ValueError: What was asked for needs a GPU, and there is none.
     """
@@ -90,14 +82,7 @@ def _prepare_for_cpu(config: Config) -> None:
         )
     if config.get('launcher', 'none') == 'none':
         return
-    # mmengine would pick NCCL and the GPU of LOCAL_RANK.
-    if config.launcher != 'pytorch':
-        raise ValueError(
-            f'--launcher {config.launcher} needs GPUs, and torch sees none '
-            'here. Use --launcher pytorch (tools/dist_train.sh) on CPUs.'
-        )
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+    join_on_cpu(config.launcher)
     wrapper = {
         'type': 'MMDistributedDataParallel',
         'device_ids': None,
@@ -108,3 +93,14 @@ def _prepare_for_cpu(config: Config) -> None:
     if unused is not None:
         wrapper.setdefault('find_unused_parameters', unused)
     config.model_wrapper_cfg = wrapper
+
+
+def join_on_cpu(launcher: str) -> None:
+    """Join the ranks of a job; mmengine would pick the GPU of LOCAL_RANK."""
+    if launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {launcher} needs GPUs, and torch sees none here. Use '
+            '--launcher pytorch (tools/dist_train.sh) on CPUs.'
+        )
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')

@@ -131,12 +131,7 @@ def _tell(file: _Found, broken: dict[Path, str]) -> None:
 
 
 def register_hooks(runner: Runner, wants: str) -> None:
-    """Let a training check what it loads, and save its generators.
-
-    Args:
-        runner: Before ``train()``.
-        wants: 'resume' or 'weights', see :class:`LoadedHook`.
-    """
+    """Let a training check what it loads (`wants`), and save generators."""
     runner.register_hook(LoadedHook(wants, str(runner.cfg.get('load_from'))))
     runner.register_hook(GeneratorsHook())
 

@@ -20,9 +20,6 @@ exit codes: 0 done, 1 an error that is told in one line, 2 wrong usage
 def main(arguments: Sequence[str]) -> None:
     """Print a config that trains wherever it is put.
 
-    Args:
-        arguments: What follows ``mmnkd show``.
-
     Raises:
         ValueError: There is no such config.
     """

@@ -52,9 +52,6 @@ def main(arguments: Sequence[str]) -> None:
     From then on this process reads checkpoints by mmnkd's loader alone, see
     :func:`mmnkd.cli.files.read_safely`.
 
-    Args:
-        arguments: What follows ``mmnkd test``.
-
     Raises:
         ValueError: ``--out-item`` is given without ``--out``.
         Exception: What a Runner raises.

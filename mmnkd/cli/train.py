@@ -60,9 +60,6 @@ def main(arguments: Sequence[str]) -> None:
     From then on this process reads checkpoints by mmnkd's loader alone and
     writes local files whole, see :mod:`mmnkd.cli.files`.
 
-    Args:
-        arguments: What follows ``mmnkd train``.
-
     Raises:
         KeyboardInterrupt: It was interrupted; the message says how to go on.
         ValueError: The config, the data set or the first step has an error.

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import argparse
 import gc
+import platform
 import random
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from statistics import median
 from typing import Any, Callable
 
 import torch
 
-__all__ = ['Functions', 'Seconds', 'alternate', 'table']
+__all__ = ['Functions', 'Seconds', 'alternate', 'processor', 'table']
 
 Functions = dict[str, Callable[[], Any]]
 Seconds = dict[str, list[float]]  # of each round, by what was timed
@@ -55,6 +58,15 @@ def table(title: str, seconds: Seconds, baselines: Sequence[str]) -> str:
             ratios = [a / b for a, b in zip(values, seconds[other])]
             rows[-1].append('1' if name == other else _spread(ratios))
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def processor() -> str:
+    """Return the name of this machine's processor, as far as it tells."""
+    with suppress(OSError, StopIteration):  # no Linux
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        name = next(line for line in lines if line.startswith('model name'))
+        return name.split(':', 1)[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Optional
 
 from .summary import Band
 
-__all__ = ['Line', 'lines', 'reliability', 'series']
+__all__ = ['Line', 'lines', 'reliability']
 
 COLORS = 7  # in the style; further names repeat them with other dashes
 _DASHES = ['-', (0, (5, 2)), (0, (1, 1.5))]
@@ -62,11 +62,6 @@ class Line:
             for values in (band.steps, band.middle, band.std)
         )
         return cls(x, y, std if any(std) else None)
-
-
-def series(names: Sequence[str]) -> dict[str, int]:
-    """Number the names; the page has a color for each, and the teacher's."""
-    return {name: number for number, name in enumerate(names)}
 
 
 def lines(
@@ -114,14 +109,9 @@ def reliability(
     name: str,
     numbers: Mapping[str, int],
 ) -> str:
-    """Draw accuracy against confidence, with the share of images below.
+    """Draw accuracy by confidence, with each bin's share of images below.
 
-    Args:
-        confidence: Mean confidence of each bin, NaN where it is empty.
-        accuracy: Accuracy in each.
-        share: Share of the images in each.
-        name: Whose.
-        numbers: The number of each name.
+    The mean confidence of a bin that is empty is NaN.
     """
     title = f'Reliability of {name}: accuracy by confidence'
     with _figure((3.1, 2.9)) as (figure, axes):

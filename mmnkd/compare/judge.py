@@ -68,12 +68,7 @@ class Agreement:
 
 
 def judge(log_p: Tensor, target: Tensor) -> Judgment:
-    """Judge predictions.
-
-    Args:
-        log_p: (N, C) log-probabilities.
-        target: (N,) labels.
-    """
+    """Judge (N, C) log-probabilities by (N,) labels."""
     from torchmetrics.functional.classification import (
         multiclass_calibration_error,
         multiclass_confusion_matrix,
@@ -91,6 +86,10 @@ def judge(log_p: Tensor, target: Tensor) -> Judgment:
     edges = torch.linspace(0, 1, BINS + 1, dtype=torch.double)[1:-1]
     bins = torch.bucketize(confidence, edges)
     images = bins.bincount(minlength=BINS)
+    of_target = log_p.gather(1, target[:, None]).exp().flatten().sort().values
+    places = torch.linspace(0, len(of_target) - 1, QUANTILES).round().long()
+    others = log_p.scatter(1, target[:, None], -torch.inf).softmax(dim=1)
+    ranks = min(RANKS, classes - 1)
     return Judgment(
         accuracy=float(right.mean()),
         per_class=confusion.diagonal(),
@@ -99,8 +98,9 @@ def judge(log_p: Tensor, target: Tensor) -> Judgment:
         confidence=bins.bincount(confidence, minlength=BINS) / images,
         bin_accuracy=bins.bincount(right, minlength=BINS) / images,
         bin_share=images / len(target),
-        target=_target_quantiles(log_p, target),
-        nontarget=_nontarget_ranks(log_p, target),
+        target=of_target[places],
+        # Normalized as NKD does.
+        nontarget=others.topk(ranks, dim=1).values.mean(dim=0),
     )
 
 
@@ -116,16 +116,3 @@ def agreement(log_p: Tensor, log_teacher: Tensor, target: Tensor) -> Agreement:
         where_right=float(rows['student_right'][sure].mean()),
         where_wrong=float(rows['student_right'][~sure].mean()),
     )
-
-
-def _target_quantiles(log_p: Tensor, target: Tensor) -> Tensor:
-    of_target = log_p.gather(1, target[:, None]).exp().flatten().sort().values
-    places = torch.linspace(0, len(of_target) - 1, QUANTILES).round().long()
-    return of_target[places]
-
-
-def _nontarget_ranks(log_p: Tensor, target: Tensor) -> Tensor:
-    """Normalize the non-target classes, as NKD does, and sort each row."""
-    others = log_p.scatter(1, target[:, None], -torch.inf).softmax(dim=1)
-    count = min(RANKS, log_p.shape[1] - 1)
-    return others.topk(count, dim=1).values.mean(dim=0)

@@ -7,12 +7,11 @@ import operator
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any, Optional
+from typing import Any
 
 from .. import __version__
 from . import drawings
-from .analysis import EXTREMES, TEACHER, Analysis, Change
-from .charts import series
+from .analysis import EXTREMES, TEACHER
 from .comparison import Comparison
 from .statistics import spread
 from .summary import Row
@@ -42,8 +41,10 @@ def render(comparison: Comparison) -> str:
         spread=_spread,
         multiply=operator.mul,
     )
-    numbers = series(list(comparison.runs))
-    analysis = comparison.analysis
+    # The page has a color for each name, and the teacher's.
+    numbers = {name: k for k, name in enumerate(comparison.runs)}
+    analysis: Any = comparison.analysis
+    others = list(numbers)[1:] if analysis else []
     return environment.get_template('page.html').render(
         version=__version__,
         numbers=numbers,
@@ -61,7 +62,7 @@ def render(comparison: Comparison) -> str:
         analysis=analysis,
         teacher=TEACHER,
         extremes=EXTREMES,
-        gains=_gains(analysis),
+        gains={name: analysis.class_gains(name) for name in others},
         reliabilities=drawings.reliabilities(analysis, numbers),
         probabilities=drawings.probabilities(analysis, numbers),
         thumbnails=drawings.thumbnails(analysis),
@@ -117,12 +118,6 @@ def _sentences(comparison: Comparison) -> list[str]:
             f'{_signed(high)} {zero}.'
         )
     return told
-
-
-def _gains(analysis: Optional[Analysis]) -> dict[str, list[Change]]:
-    """Return what became of each class, for all names but the first."""
-    names = list(analysis.students)[1:] if analysis else []
-    return {n: analysis.class_gains(n) for n in names} if analysis else {}
 
 
 def _listed(comparison: Comparison) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from ..checkpoint import load_strictly
 from ..export import read_student
 from ..taps import as_logits
 from ..teacher import make_teacher
+from ..teacher.arguments import expect_live
 from ..teacher.source import read_source
 from .runs import Run
 
@@ -62,10 +63,7 @@ class Network:
 def open_student(run: Run, device: str, images: Optional[int]) -> Network:
     """Build a run's student with its last checkpoint, and its data.
 
-    Args:
-        run: With a config and a checkpoint.
-        device: Where to compute.
-        images: How many of the images, evenly spaced; None for all.
+    Of the images so many are taken, evenly spaced; None for all.
     """
     if run.config_file is None:
         raise FileNotFoundError(
@@ -97,13 +95,7 @@ def find_teacher(run: Run) -> Any:
 def teach(student: Network, teacher: Any) -> Network:
     """Let a student's teacher answer, in eval mode, for the same images."""
     is_one = isinstance(teacher, dict)
-    teachers = [teacher] if is_one else teacher
-    if any('cache' in one for one in teachers):
-        raise ValueError(
-            'Expected a live teacher, but the config has a stored one, '
-            'which has no answers for the validation images.'
-        )
-    teachers = [{**one, 'mode': 'eval'} for one in teachers]
+    teachers = [{**one, 'mode': 'eval'} for one in expect_live(teacher)]
     built = make_teacher(teachers[0] if is_one else teachers)
     built.build(student.model.data_preprocessor, ['logits'])
     return Network(

@@ -63,11 +63,7 @@ class Difference(NamedTuple):
 
 
 def lower_is_better(metric: str) -> Optional[bool]:
-    """Tell by its name whether a metric should fall, None for unknown ones.
-
-    Args:
-        metric: As in the log, such as ``'accuracy/top1'``.
-    """
+    """Tell by its name whether a metric should fall, None for unknown ones."""
     if re.search(_LOWER, metric, re.IGNORECASE):
         return True
     return False if re.search(_HIGHER, metric, re.IGNORECASE) else None
@@ -83,12 +79,7 @@ def spread(values: Sequence[float]) -> str:
 def paired_difference(
     ours: Mapping[int, float], theirs: Mapping[int, float]
 ) -> Difference:
-    """Compare by seed: Student's interval for the mean over the seeds.
-
-    Args:
-        ours: Values by seed.
-        theirs: Values by seed; seeds that are in one only are left out.
-    """
+    """Compare by seed: Student's interval for the mean over shared seeds."""
     from scipy.stats import t
 
     gains = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]

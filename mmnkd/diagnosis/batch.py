@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .data import check_labels
-from .finding import Finding
+from .finding import Finding, error, warning
 
 __all__ = ['check_batch', 'top1', 'total']
 
@@ -67,16 +67,13 @@ def top1(logits: Tensor, target: Optional[Tensor]) -> Optional[int]:
 def _check_images(images: Tensor) -> list[Finding]:
     if bool(images.isfinite().all()):
         return []
-    return [
-        Finding(
-            'images-nan',
-            'error',
-            'Expected images of finite numbers, but they come out of '
-            'preprocessing with NaN or infinity.',
-            'Look at `mean` and `std` of `data_preprocessor` (a std of 0?) '
-            'and at the pipeline.',
-        )
-    ]
+    return error(
+        'images-nan',
+        'Expected images of finite numbers, but they come out of '
+        'preprocessing with NaN or infinity.',
+        'Look at `mean` and `std` of `data_preprocessor` (a std of 0?) '
+        'and at the pipeline.',
+    )
 
 
 def _check_outputs(
@@ -87,32 +84,26 @@ def _check_outputs(
 ) -> list[Finding]:
     wrong = [tap for tap, output in teacher.items() if _has_nan(output)]
     if wrong:
-        return [
-            Finding(
-                'teacher-nan',
-                'error',
-                'Expected finite outputs of the teacher, but got NaN or '
-                f'infinity in {sorted(wrong)}.',
-                'Look at its checkpoint and at `mean` and `std` of its '
-                '`data_preprocessor`; test the teacher alone.',
-            )
-        ]
+        return error(
+            'teacher-nan',
+            'Expected finite outputs of the teacher, but got NaN or '
+            f'infinity in {sorted(wrong)}.',
+            'Look at its checkpoint and at `mean` and `std` of its '
+            '`data_preprocessor`; test the teacher alone.',
+        )
     logits = teacher.get('logits')
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         return []
     logits = logits.detach().float()
     differ = bool((images != images[:1]).any())
     if differ and _is_constant(logits):
-        return [
-            Finding(
-                'teacher-constant',
-                'error',
-                f'Expected the teacher to tell {len(logits)} images apart, '
-                'but it puts out the same logits for all of them.',
-                'Look at its checkpoint and its `data_preprocessor`; test '
-                'the teacher alone.',
-            )
-        ]
+        return error(
+            'teacher-constant',
+            f'Expected the teacher to tell {len(logits)} images apart, '
+            'but it puts out the same logits for all of them.',
+            'Look at its checkpoint and its `data_preprocessor`; test '
+            'the teacher alone.',
+        )
     return _check_flat(logits) + _check_chance(logits, target, size)
 
 
@@ -123,17 +114,14 @@ def _check_flat(logits: Tensor) -> list[Finding]:
     if entropy < _FLAT * math.log(classes):
         return []
     largest = share.amax(dim=1).mean().item()
-    return [
-        Finding(
-            'teacher-flat',
-            'warning',
-            'Expected a teacher with an opinion, but its probabilities are '
-            f'nearly equal: the largest is {largest:.2g} on average, and '
-            f'1/{classes} is {1 / classes:.2g}.',
-            'Look whether its checkpoint was trained, and whether '
-            '`logits_tap` is what puts out logits.',
-        )
-    ]
+    return warning(
+        'teacher-flat',
+        'Expected a teacher with an opinion, but its probabilities are '
+        f'nearly equal: the largest is {largest:.2g} on average, and '
+        f'1/{classes} is {1 / classes:.2g}.',
+        'Look whether its checkpoint was trained, and whether '
+        '`logits_tap` is what puts out logits.',
+    )
 
 
 def _check_chance(
@@ -152,17 +140,14 @@ def _check_chance(
     if right / count > limit or limit > _SURE:
         return []
     at = f' at `input_size={size}`' if size else ''
-    return [
-        Finding(
-            'teacher-chance',
-            'warning',
-            f'Expected a teacher that knows the classes, but its top-1 on '
-            f'the first batch{at} is {100 * right / count:.1f} % ({right} of '
-            f'{count}), no better than chance ({100 * chance:.2g} %).',
-            'Look at its checkpoint, the order of its classes, its '
-            '`data_preprocessor` and `input_size`.',
-        )
-    ]
+    return warning(
+        'teacher-chance',
+        f'Expected a teacher that knows the classes, but its top-1 on '
+        f'the first batch{at} is {100 * right / count:.1f} % ({right} of '
+        f'{count}), no better than chance ({100 * chance:.2g} %).',
+        'Look at its checkpoint, the order of its classes, its '
+        '`data_preprocessor` and `input_size`.',
+    )
 
 
 def _check_losses(losses: Mapping[str, Any]) -> list[Finding]:
@@ -170,16 +155,13 @@ def _check_losses(losses: Mapping[str, Any]) -> list[Finding]:
     sizes = {k: abs(total(v).item()) for k, v in losses.items() if 'loss' in k}
     wrong = [name for name, size in sizes.items() if not math.isfinite(size)]
     if wrong:
-        return [
-            Finding(
-                'loss-nan',
-                'error',
-                'Expected finite losses on the first batch, but got NaN or '
-                f'infinity in {wrong}.',
-                'Look at their weights and temperatures, and at the scores '
-                'of mixed labels.',
-            )
-        ]
+        return error(
+            'loss-nan',
+            'Expected finite losses on the first batch, but got NaN or '
+            f'infinity in {wrong}.',
+            'Look at their weights and temperatures, and at the scores '
+            'of mixed labels.',
+        )
     return [
         Finding(
             'loss-share',

@@ -42,14 +42,7 @@ class Batches(NamedTuple):
 
 
 def build_loader(loader: Mapping[str, Any]) -> DataLoader:
-    """Build a data loader that loads in this process.
-
-    Args:
-        loader: Its config; it isn't changed.
-
-    Raises:
-        Exception: What the data set raises.
-    """
+    """Build a data loader, of its config, that loads in this process."""
     alone = copy.deepcopy(dict(loader))
     alone.update(num_workers=0, persistent_workers=False)
     for key in ('prefetch_factor', 'timeout', 'multiprocessing_context'):
@@ -58,12 +51,7 @@ def build_loader(loader: Mapping[str, Any]) -> DataLoader:
 
 
 def take(loader: DataLoader, count: int) -> Batches:
-    """Return a few batches.
-
-    Args:
-        loader: A data loader without workers.
-        count: How many batches, fewer if it has no more.
-    """
+    """Return `count` batches, or fewer, of a loader without workers."""
     stream = iter(loader)
     batches, seconds = [], []
     for _ in range(min(count, len(loader))):
@@ -79,11 +67,7 @@ def random_batches(
 ) -> list[dict[str, Any]]:
     """Return batches of noise, to time a training whose images are missing.
 
-    Args:
-        model: Says how many channels it takes.
-        config: Says how large the images are.
-        val: Validation batches, whose images have the size if there are any.
-        count: How many batches.
+    Images of `val`, if there are any, say how large they are; else `config`.
     """
     _, channels, height, width = blank_image(model).shape
     height, width = training_size(config) or (height, width)
@@ -108,25 +92,14 @@ def random_batches(
 def preprocessed(
     model: Any, batch: Mapping[str, Any], training: bool = True
 ) -> dict[str, Any]:
-    """Return a batch as the student gets it; the one given isn't changed.
-
-    Args:
-        model: With a ``data_preprocessor``.
-        batch: As a data loader puts it out.
-        training: Whether images are mixed, as in training.
-    """
+    """Return a batch as the student gets it; the one given isn't changed."""
     return model.data_preprocessor(copy.deepcopy(batch), training)
 
 
 def timed(
     call: Callable[[], Any], device: Optional[torch.device] = None
 ) -> tuple[Any, float]:
-    """Return what a call returns, and the seconds until it is done.
-
-    Args:
-        call: What to time.
-        device: Where it computes.
-    """
+    """Return what a call on a device returns, and the seconds it took."""
     on_gpu = device is not None and device.type == 'cuda'
     if on_gpu:
         torch.cuda.synchronize(device)

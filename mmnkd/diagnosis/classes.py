@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
-from .finding import Finding
+from .finding import Finding, error, warning
 
 __all__ = ['compare_classes']
 
@@ -38,7 +38,7 @@ def compare_classes(
             f'Expected the {len(data)} classes of the data set from {who}, '
             f'but it has {len(names)}.'
         )
-        return [Finding('class-count', 'error', message, fix)]
+        return error('class-count', message, fix)
     moved = [i for i, name in enumerate(data) if name != names[i]]
     place = moved[0]
     first = f'class {place} is {names[place]!r} instead of {data[place]!r}'
@@ -47,13 +47,13 @@ def compare_classes(
             f'Expected the classes of {who} in the order of the data set, '
             f'but {len(moved)} of {len(data)} are elsewhere: {first}.'
         )
-        return [Finding('class-order', 'error', message, fix)]
+        return error('class-order', message, fix)
     message = (
         f'Expected the classes of {who} to have the names of the data set, '
         f'but {len(moved)} of {len(data)} have others: {first}.'
     )
     fix = f'If they mean the same, ignore this. Else: {fix}'
-    return [Finding('class-names', 'warning', message, fix)]
+    return warning('class-names', message, fix)
 
 
 def _fix(known: list[str], data: list[str]) -> str:

@@ -14,11 +14,12 @@ from mmpretrain.registry import DATASETS
 from ..cache.store import Store
 from ..checkpoint import check_file
 from ..losses.base import FeatureLoss
+from ..registry import arguments_of
 from ..taps import tap_names
 from ..teacher.source import read_source
 from .classes import compare_classes
 from .data import compare_counts
-from .finding import Finding
+from .finding import Finding, error, warning
 from .keys import check_keys
 from .networks import check_class_indices, reads_logits
 from .schedules import check_learning_rate, check_schedules
@@ -74,13 +75,28 @@ def check_config(
         return findings
     foreign = sorted(_FOREIGN & model.keys())
     if foreign:
-        return [*findings, _foreign(foreign)]
+        return findings + error(
+            'foreign-key',
+            'Expected the config of a student with `teacher` and '
+            f'`distill_losses`, but `model` has {foreign}, keys of another '
+            'framework.',
+            "Take the student's own model config, with "
+            "type='DistilledClassifier', teacher=dict(model=..., "
+            "checkpoint=...) and distill_losses=dict(nkd=dict(type='NKDLoss'"
+            ')).',
+        )
     scope = config.get('default_scope') or 'mmpretrain'
     findings += _check_type(model, scope)
     if 'distill_losses' not in model:
         return findings
     if not model['distill_losses']:
-        findings.append(_no_losses())
+        findings += warning(
+            'no-losses',
+            'Expected some `distill_losses`, but there are none: the student '
+            'trains alone.',
+            "Add distill_losses=dict(nkd=dict(type='NKDLoss')), or leave out "
+            '`teacher` and `distill_losses`.',
+        )
     findings += check_schedules(_schedules(model), epochs, iterations)
     classes = _classes_of(model)
     names = _names_of_data(config.get('train_dataloader') or {})
@@ -94,30 +110,6 @@ def check_config(
     return findings
 
 
-def _foreign(keys: list[str]) -> Finding:
-    return Finding(
-        'foreign-key',
-        'error',
-        'Expected the config of a student with `teacher` and '
-        f'`distill_losses`, but `model` has {keys}, keys of another '
-        'framework.',
-        "Take the student's own model config, with type='DistilledClassifier',"
-        ' teacher=dict(model=..., checkpoint=...) and '
-        "distill_losses=dict(nkd=dict(type='NKDLoss')).",
-    )
-
-
-def _no_losses() -> Finding:
-    return Finding(
-        'no-losses',
-        'warning',
-        'Expected some `distill_losses`, but there are none: the student '
-        'trains alone.',
-        "Add distill_losses=dict(nkd=dict(type='NKDLoss')), or leave out "
-        '`teacher` and `distill_losses`.',
-    )
-
-
 def _check_type(model: Mapping[str, Any], scope: str) -> list[Finding]:
     """Expect a type that takes the keys of a distilled model."""
     keys = [key for key in ('teacher', 'distill_losses') if key in model]
@@ -128,24 +120,13 @@ def _check_type(model: Mapping[str, Any], scope: str) -> list[Finding]:
         near = f'Distilled{kind}'.replace('Image', '')
         if registry.get(near) is None:
             near = 'DistilledClassifier'
-    if not keys or found is None or _takes(found, 'distill_losses'):
+    if not keys or found is None or 'distill_losses' in arguments_of(found):
         return []
-    return [
-        Finding(
-            'model-type',
-            'error',
-            f'Expected a `model.type` that distills, as there is '
-            f'{" and ".join(f"`{key}`" for key in keys)}, but got {kind!r}.',
-            f'Write type={near!r}.',
-        )
-    ]
-
-
-def _takes(kind: Any, argument: str) -> bool:
-    return any(
-        argument in inspect.signature(vars(parent)['__init__']).parameters
-        for parent in inspect.getmro(kind)
-        if '__init__' in vars(parent) and parent is not object
+    return error(
+        'model-type',
+        f'Expected a `model.type` that distills, as there is '
+        f'{" and ".join(f"`{key}`" for key in keys)}, but got {kind!r}.',
+        f'Write type={near!r}.',
     )
 
 
@@ -171,12 +152,10 @@ def _listed(schedulers: Any) -> list[Mapping]:
 
 def _teachers(teacher: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the configs of teachers that could be built."""
-    if isinstance(teacher, Mapping):
-        yield 'teacher', teacher
-    elif isinstance(teacher, (list, tuple)):
-        for number, one in enumerate(teacher):
-            if isinstance(one, Mapping):
-                yield f'teacher[{number}]', one
+    several = isinstance(teacher, (list, tuple))
+    for number, one in enumerate(teacher if several else [teacher]):
+        if isinstance(one, Mapping):
+            yield f'teacher[{number}]' if several else 'teacher', one
 
 
 def _teacher_taps(losses: Any, scope: str) -> set[str]:
@@ -205,24 +184,33 @@ def _check_teacher(
 ) -> list[Finding]:
     try:
         own, known = _look_for(teacher)
-    except (OSError, ValueError) as error:
-        return [
-            Finding(
-                'teacher-file',
-                'error',
-                f'In `{who}`: {error}',
-                f'Look at `model.{who}`; relative paths start at the current '
-                'folder.',
-            )
-        ]
+    except (OSError, ValueError) as raised:
+        return error(
+            'teacher-file',
+            f'In `{who}`: {raised}',
+            f'Look at `model.{who}`; relative paths start at the current '
+            'folder.',
+        )
     findings = []
     indices = teacher.get('class_indices')
     if isinstance(indices, (list, tuple)):
         findings += check_class_indices(indices, who, own)
         if classes and len(indices) != classes:
-            findings.append(_other_indices(who, len(indices), classes))
+            findings += error(
+                'class-count',
+                f'Expected `{who}.class_indices` to have an index for each of '
+                f"the student's {classes} classes, but it has {len(indices)}.",
+                "Give the teacher's class for each of the student's, in "
+                'order.',
+            )
     elif classes and own and classes != own:
-        findings.append(_other_count(who, own, f'the student has {classes}'))
+        findings += error(
+            'class-count',
+            'Expected student and teacher to have the same classes, but the '
+            f'student has {classes} and `{who}` {own}.',
+            f'Set `{who}.class_indices` to the index of each of the '
+            "student's classes among the teacher's.",
+        )
     if not findings and names and known and len(known) == own:
         findings += compare_classes(known, names, f'`{who}`', indices)
     return findings
@@ -270,24 +258,3 @@ def _names_of_data(loader: Mapping[str, Any]) -> Optional[Sequence[str]]:
             return (getattr(kind, 'METAINFO', None) or {}).get('classes')
         dataset = dataset['dataset']
     return None
-
-
-def _other_count(who: str, own: int, expected: str) -> Finding:
-    return Finding(
-        'class-count',
-        'error',
-        'Expected student and teacher to have the same classes, but '
-        f'{expected} and `{who}` {own}.',
-        f"Set `{who}.class_indices` to the index of each of the student's "
-        "classes among the teacher's.",
-    )
-
-
-def _other_indices(who: str, count: int, classes: int) -> Finding:
-    return Finding(
-        'class-count',
-        'error',
-        f'Expected `{who}.class_indices` to have an index for each of the '
-        f"student's {classes} classes, but it has {count}.",
-        "Give the teacher's class for each of the student's, in order.",
-    )

@@ -102,25 +102,14 @@ def measure_cost(
             break
     # The first steps are slow: memory is taken, libraries choose kernels.
     step, teacher, losses = map(median, zip(*rounds[len(rounds) // 2 :]))
-    return Cost(
-        load=load,
-        workers=workers,
-        step=step,
-        teacher=teacher,
-        losses=losses,
-        validate=validate,
-        memory=peak_memory(device),
-    )
+    memory = peak_memory(device)
+    return Cost(load, workers, step, teacher, losses, validate, memory)
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most bytes that were taken at once.
+    """Return the most bytes that a GPU held, or this process on a CPU.
 
-    Args:
-        device: A GPU, or the CPU for this whole process.
-
-    Returns:
-        Bytes; 0 where the system doesn't tell.
+    It is 0 where the system doesn't tell.
     """
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)

@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .finding import Finding
+from .finding import Finding, error
 
 __all__ = ['check_data', 'read_labels']
 
@@ -35,24 +35,18 @@ def check_data(
     if not hasattr(dataset, '__len__'):
         return []
     if len(dataset) == 0:
-        return [
-            Finding(
-                'no-images',
-                'error',
-                'Expected images in the data set, but it has none.',
-                'Look at its `data_root`, `ann_file` and `data_prefix`.',
-            )
-        ]
+        return error(
+            'no-images',
+            'Expected images in the data set, but it has none.',
+            'Look at its `data_root`, `ann_file` and `data_prefix`.',
+        )
     if batches == 0:
-        return [
-            Finding(
-                'no-images',
-                'error',
-                f'Expected a whole batch, but the {len(dataset)} images are '
-                'fewer, and `drop_last` drops them.',
-                'Set a smaller `batch_size`, or `drop_last=False`.',
-            )
-        ]
+        return error(
+            'no-images',
+            f'Expected a whole batch, but the {len(dataset)} images are '
+            'fewer, and `drop_last` drops them.',
+            'Set a smaller `batch_size`, or `drop_last=False`.',
+        )
     names = (getattr(dataset, 'metainfo', None) or {}).get('classes')
     findings = []
     if names and num_classes:
@@ -89,28 +83,21 @@ def check_labels(low: int, high: int, num_classes: int) -> list[Finding]:
     if low >= 0 and high < num_classes:
         return []
     if low == _NO_LABEL and high < num_classes:
-        return [_unlabeled()]
-    return [
-        Finding(
+        return error(
             'label-range',
-            'error',
-            f"Expected labels from 0 to {num_classes - 1}, as the student's "
-            f'head has {num_classes} classes, but got {low} to {high}.',
-            f'Set `model.head.num_classes` to {high + 1} or more, or count '
-            'the labels of the data set from 0.',
+            f'Expected a label for each image, but some have {_NO_LABEL}. The '
+            "student's cross entropy leaves those out, but losses of "
+            'distillation that read labels (NKD, tf-NKD, DKD, WSLD, USKD ...) '
+            'do not.',
+            'Leave such images out of the data set. If no loss reads labels '
+            '(KD, DIST, features), ignore this finding.',
         )
-    ]
-
-
-def _unlabeled() -> Finding:
-    return Finding(
+    return error(
         'label-range',
-        'error',
-        f'Expected a label for each image, but some have {_NO_LABEL}. The '
-        "student's cross entropy leaves those out, but losses of distillation "
-        'that read labels (NKD, tf-NKD, DKD, WSLD, USKD ...) do not.',
-        'Leave such images out of the data set. If no loss reads labels (KD, '
-        'DIST, features), ignore this finding.',
+        f"Expected labels from 0 to {num_classes - 1}, as the student's "
+        f'head has {num_classes} classes, but got {low} to {high}.',
+        f'Set `model.head.num_classes` to {high + 1} or more, or count '
+        'the labels of the data set from 0.',
     )
 
 

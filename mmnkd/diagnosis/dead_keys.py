@@ -15,7 +15,7 @@ from typing import Iterable, Iterator, Union
 
 from mmengine.runner import Runner
 
-__all__ = ['KNOWN_KEYS', 'find_dead_keys']
+__all__ = ['KNOWN_KEYS', 'bases_in', 'find_dead_keys']
 
 # What Runner, mmengine's Config and the tools read beside the arguments of
 # Runner.__init__.
@@ -80,12 +80,13 @@ def _with_bases(path: Path) -> Iterator[Path]:
     """Yield a config, then its local bases, theirs, and so on."""
     yield path
     tree = _parse(path, path.read_text(encoding='utf8'))
-    for base in _bases(tree):
+    for base in bases_in(tree):
         if '::' not in base and base.endswith('.py'):
             yield from _with_bases(path.parent / base)
 
 
-def _bases(tree: ast.Module) -> Iterable[str]:
+def bases_in(tree: ast.Module) -> Iterable[str]:
+    """Return what a config inherits, as `_base_` in it says."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and '_base_' in _targets(node):
             # mmengine evaluates it, too, when it reads the config.

@@ -29,9 +29,6 @@ def estimate(
         model: A classifier, which is trained for some steps.
         train: Training batches; without any, noise takes their place.
         val: Validation batches, perhaps none.
-
-    Raises:
-        Exception: What a training step raises.
     """
     plan = report.plan
     assert plan is not None
@@ -43,9 +40,7 @@ def estimate(
         validate += timed(step, device)[1]
     report.cost = cost = measure_cost(
         model.train(),
-        build_optim_wrapper(
-            model, _wrapper(config, plan, device.type == 'cpu')
-        ),
+        build_optim_wrapper(model, _wrapper(config, plan, device)),
         batches,
         load=train.seconds,
         workers=config.train_dataloader.get('num_workers', 0),
@@ -62,10 +57,10 @@ def estimate(
     report.advice = make_faster(report, model, batches[-1])
 
 
-def _wrapper(config: Config, plan: Plan, on_cpu: bool) -> dict[str, Any]:
+def _wrapper(config: Config, plan: Plan, device: Any) -> dict[str, Any]:
     """Return the optimizer's config; a CPU has no mixed precision."""
     wrapper = copy.deepcopy(dict(config.optim_wrapper))
-    if on_cpu and plan.amp:
+    if device.type == 'cpu' and plan.amp:
         known = ('optimizer', 'paramwise_cfg', 'clip_grad', 'constructor')
         wrapper = {k: v for k, v in wrapper.items() if k in known}
         wrapper['type'] = 'OptimWrapper'

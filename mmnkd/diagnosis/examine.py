@@ -272,9 +272,7 @@ class _Examination:
         self.say('measuring the terms of the loss')
         batches = (preprocessed(model, batch) for batch in train.real)
         terms = self.attempt(
-            'losses',
-            _WHOLE,
-            lambda: measure_terms(model.train(), batches),
+            'losses', _WHOLE, lambda: measure_terms(model.train(), batches)
         )
         report.terms = terms or []
         values = {term.name: term.value for term in report.terms}

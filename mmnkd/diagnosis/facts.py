@@ -11,7 +11,7 @@ from typing import Any, Optional
 import numpy as np
 from torch import Tensor
 
-from .finding import Finding
+from .finding import Finding, error, warning
 
 __all__ = [
     'DataFacts',
@@ -63,12 +63,7 @@ class ImageFacts:
 def describe_data(
     dataset: Any, labels: Optional[np.ndarray] = None
 ) -> DataFacts:
-    """Count the images of a data set by class.
-
-    Args:
-        dataset: A data set of mmpretrain that was read, perhaps wrapped.
-        labels: What :func:`read_labels` returned of it.
-    """
+    """Count a data set's images by class; `labels` are by `read_labels`."""
     meta = getattr(dataset, 'metainfo', None) or {}
     names = [*map(str, meta.get('classes') or ())]
     known = [] if labels is None else labels.tolist()
@@ -86,11 +81,7 @@ def describe_data(
 
 
 def describe_images(images: Tensor) -> ImageFacts:
-    """Say what a network gets, by the first image of a batch.
-
-    Args:
-        images: (N, channels, height, width), preprocessed.
-    """
+    """Say what a network gets, by the first of its preprocessed images."""
     image = images[0].detach().float()
     return ImageFacts(
         shape=tuple(image.shape),
@@ -106,55 +97,32 @@ def check_data_facts(
     train_classes: Optional[Sequence[str]] = None,
     val_classes: Optional[Sequence[str]] = None,
 ) -> list[Finding]:
-    """Expect images of each class, and the same classes for validation.
-
-    Args:
-        train: The training data.
-        train_classes: Names of its classes, None if it has none.
-        val_classes: Names of the validation data's.
-
-    Returns:
-        ``class-empty`` (a warning), ``val-classes`` (an error) or nothing.
-    """
-    findings = []
+    """Expect images of each class, and the same classes for validation."""
+    findings: list[Finding] = []
     empty = [name for name, count in train.counts.items() if not count]
     if empty and train.counted == train.images:
-        findings.append(
-            Finding(
-                'class-empty',
-                'warning',
-                f'Expected training images of all {len(train.counts)} '
-                f'classes, but {len(empty)} have none: {_some(empty)}.',
-                'Look at the folders or the annotation file of the training '
-                'data.',
-            )
+        findings += warning(
+            'class-empty',
+            f'Expected training images of all {len(train.counts)} classes, '
+            f'but {len(empty)} have none: {_some(empty)}.',
+            'Look at the folders or the annotation file of the training data.',
         )
     names = [*map(str, train_classes or ())]
     others = [*map(str, val_classes or ())]
     if names and others and names != others:
-        findings.append(
-            Finding(
-                'val-classes',
-                'error',
-                'Expected the classes of the training data in the validation '
-                f'data too, but got {_some(names)} in training and '
-                f'{_some(others)} in validation.',
-                'Give both the same folders, or set `metainfo.classes` of '
-                'both data sets.',
-            )
+        findings += error(
+            'val-classes',
+            'Expected the classes of the training data in the validation data '
+            f'too, but got {_some(names)} in training and {_some(others)} in '
+            'validation.',
+            'Give both the same folders, or set `metainfo.classes` of both '
+            'data sets.',
         )
     return findings
 
 
 def check_image_facts(images: Mapping[str, ImageFacts]) -> list[Finding]:
-    """Expect normalized values, about 0 and not much larger than 1.
-
-    Args:
-        images: What each network gets, by what it is called.
-
-    Returns:
-        ``image-scale`` (a warning) or nothing.
-    """
+    """Expect that networks, by name, get values about 0, not much over 1."""
     return [
         Finding(
             'image-scale',

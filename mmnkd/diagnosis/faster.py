@@ -22,13 +22,7 @@ _WORTH = 0.1
 def make_faster(
     report: Report, model: Any, batch: Mapping[str, Any]
 ) -> list[str]:
-    """Say what would make a training faster.
-
-    Args:
-        report: With the cost of a step.
-        model: A classifier; its teacher, if it has one, is built.
-        batch: As the data loader puts it out; the teacher is tried on it.
-    """
+    """Say what would make a training faster; a teacher is tried on a batch."""
     cost, plan = report.cost, report.plan
     assert cost is not None
     assert plan is not None
@@ -53,12 +47,7 @@ def make_faster(
 
 
 def advise_workers(cost: Cost, cores: Optional[int] = None) -> Optional[str]:
-    """Say how many processes should load, if a step waits for its images.
-
-    Args:
-        cost: Of a step.
-        cores: Of this machine; None to ask it.
-    """
+    """Say how many processes should load, if a step waits for its images."""
     if cost.data < _WORTH * cost.total:
         return None
     spare = (cores or os.cpu_count() or 1) - 1
@@ -75,12 +64,7 @@ def advise_workers(cost: Cost, cores: Optional[int] = None) -> Optional[str]:
 
 
 def advise_dtype(cost: Cost, seconds: float) -> Optional[str]:
-    """Say what a teacher in bfloat16 saves, if it does.
-
-    Args:
-        cost: Of a step with the teacher as it is.
-        seconds: Of the teacher's forward in bfloat16, as measured.
-    """
+    """Say what a teacher saves whose forward in bfloat16 takes `seconds`."""
     saved = (cost.teacher - seconds) / cost.total
     if saved < _WORTH / 2:
         return None
@@ -95,14 +79,7 @@ def advise_dtype(cost: Cost, seconds: float) -> Optional[str]:
 def advise_cache(
     cost: Cost, config: str, views: int, classes: int
 ) -> Optional[str]:
-    """Say what stored answers of the teacher save, if it is much.
-
-    Args:
-        cost: Of a step.
-        config: The config's file.
-        views: Images of the training, over all epochs.
-        classes: Of the teacher's answers.
-    """
+    """Say what stored answers save, on the training's `views` of images."""
     if cost.teacher_share < _WORTH:
         return None
     topk = 50 if classes > 200 else None

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mmengine.logging import print_log
 
-__all__ = ['NAMES', 'Finding', 'check_names', 'settle']
+__all__ = ['NAMES', 'Finding', 'check_names', 'error', 'settle', 'warning']
 
 # All findings' names, and what each means.
 NAMES = {
@@ -72,6 +72,16 @@ class Finding:
 
     def __str__(self) -> str:
         return f'[{self.name}] {self.message} {self.fix}'
+
+
+def error(name: str, message: str, fix: str) -> list[Finding]:
+    """Return a finding for which a training won't be right, in a list."""
+    return [Finding(name, 'error', message, fix)]
+
+
+def warning(name: str, message: str, fix: str) -> list[Finding]:
+    """Return a finding for which it may not be, in a list."""
+    return [Finding(name, 'warning', message, fix)]
 
 
 def settle(

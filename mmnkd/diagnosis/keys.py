@@ -11,7 +11,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 
 from .dead_keys import KNOWN_KEYS, find_dead_keys
-from .finding import Finding
+from .finding import Finding, error
 
 __all__ = ['check_keys']
 
@@ -101,15 +101,12 @@ def check_keys(config: Config, options: Iterable[str] = ()) -> list[Finding]:
         f'`{key}` (nearest: {near})' if near else f'`{key}`'
         for key, near in dead.items()
     ]
-    return [
-        Finding(
-            'dead-key',
-            'error',
-            'Expected keys that something reads, but nothing reads '
-            f'{", ".join(told)}.',
-            'Correct them or leave them out. --allow-dead-keys goes on.',
-        )
-    ]
+    return error(
+        'dead-key',
+        'Expected keys that something reads, but nothing reads '
+        f'{", ".join(told)}.',
+        'Correct them or leave them out. --allow-dead-keys goes on.',
+    )
 
 
 def _is_read_by(config: Config, place: str, known: Collection[str]) -> bool:

@@ -19,12 +19,7 @@ from .networks import count_parameters, kind_of, live_teachers
 from .report import NetworkFacts
 from .signal import Signal, measure_signal
 
-__all__ = [
-    'Look',
-    'ask_teacher',
-    'describe_networks',
-    'look_at',
-]
+__all__ = ['Look', 'ask_teacher', 'describe_networks', 'look_at']
 
 
 class Look(NamedTuple):
@@ -44,10 +39,7 @@ class Look(NamedTuple):
 def look_at(model: Any, batch: Mapping[str, Any], *, ask: bool = True) -> Look:
     """Say what each network gets of a training batch, and check it.
 
-    Args:
-        model: A classifier; its teacher, if it has one, is built.
-        batch: As the data loader puts it out.
-        ask: Whether to check the teacher's answers too.
+    With `ask` the built teacher's answers are checked too.
     """
     data = preprocessed(model, batch)
     images, samples = data['inputs'], data['data_samples']
@@ -70,11 +62,7 @@ def look_at(model: Any, batch: Mapping[str, Any], *, ask: bool = True) -> Look:
 
 
 def describe_networks(model: Any) -> list[NetworkFacts]:
-    """Say what student and teachers are.
-
-    Args:
-        model: A classifier; its teacher, if it has one, is built.
-    """
+    """Say what student and built teachers are."""
     student = NetworkFacts('student', kind_of(model), count_parameters(model))
     teachers = [
         NetworkFacts(

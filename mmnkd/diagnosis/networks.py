@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from .classes import compare_classes
-from .finding import Finding
+from .finding import Finding, error, warning
 from .schedules import check_schedules
 
 __all__ = [
@@ -116,27 +116,21 @@ def check_class_indices(
     """Expect each index once, and among a teacher's `classes` if known."""
     given = list(indices or ())
     if classes and given and max(given) >= classes:
-        return [
-            Finding(
-                'class-indices',
-                'error',
-                f'Expected `class_indices` of {who} from 0 to {classes - 1}, '
-                f'as it has {classes} classes, but got {max(given)}.',
-                'Count its classes from 0.',
-            )
-        ]
+        return error(
+            'class-indices',
+            f'Expected `class_indices` of {who} from 0 to {classes - 1}, '
+            f'as it has {classes} classes, but got {max(given)}.',
+            'Count its classes from 0.',
+        )
     twice = sorted({i for i in given if given.count(i) > 1})
     if not twice:
         return []
-    return [
-        Finding(
-            'class-indices',
-            'error',
-            f'Expected `class_indices` of {who} to name each class once, but '
-            f'{twice[:5]} come several times.',
-            "Give each of the student's classes an own class of the teacher.",
-        )
-    ]
+    return error(
+        'class-indices',
+        f'Expected `class_indices` of {who} to name each class once, but '
+        f'{twice[:5]} come several times.',
+        "Give each of the student's classes an own class of the teacher.",
+    )
 
 
 def _check_std(network: nn.Module, who: str) -> list[Finding]:
@@ -144,29 +138,22 @@ def _check_std(network: nn.Module, who: str) -> list[Finding]:
     std = getattr(preprocessor, 'std', None)
     if std is None or bool((torch.as_tensor(std) > 0).all()):
         return []
-    return [
-        Finding(
-            'std-0',
-            'error',
-            f"Expected `std` of {who}'s `data_preprocessor` to be positive, "
-            f'but got {std.flatten().tolist()}: images come to infinity.',
-            'Give the standard deviation of each channel, in units of 0 to '
-            '255.',
-        )
-    ]
+    return error(
+        'std-0',
+        f"Expected `std` of {who}'s `data_preprocessor` to be positive, "
+        f'but got {std.flatten().tolist()}: images come to infinity.',
+        'Give the standard deviation of each channel, in units of 0 to 255.',
+    )
 
 
 def _check_size(student: int, teacher: nn.Module, who: str) -> list[Finding]:
     size = count_parameters(teacher)
     if size >= student:
         return []
-    return [
-        Finding(
-            'teacher-smaller',
-            'warning',
-            f'Expected {who} to be larger than the student, but it has '
-            f'{size / 1e6:.2f} M parameters, and the student '
-            f'{student / 1e6:.2f} M.',
-            'Look whether the two are swapped.',
-        )
-    ]
+    return warning(
+        'teacher-smaller',
+        f'Expected {who} to be larger than the student, but it has '
+        f'{size / 1e6:.2f} M parameters, and the student '
+        f'{student / 1e6:.2f} M.',
+        'Look whether the two are swapped.',
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ..teacher.source import pipeline_of
-from .finding import Finding
+from .finding import Finding, warning
 
 __all__ = ['Plan', 'check_plan', 'read_plan']
 
@@ -68,11 +68,7 @@ class Plan:
 
 
 def read_plan(config: Mapping[str, Any], processes: int = 1) -> Plan:
-    """Read what a training will do.
-
-    Args:
-        config: A whole config.
-        processes: How many it is to run on.
+    """Read what a training on some processes will do.
 
     Raises:
         ValueError: A part that a training needs is missing.
@@ -114,14 +110,7 @@ def read_plan(config: Mapping[str, Any], processes: int = 1) -> Plan:
 
 
 def check_plan(plan: Plan) -> list[Finding]:
-    """Expect the learning rate to fit the batch.
-
-    Args:
-        plan: What a training will do.
-
-    Returns:
-        ``batch-size`` (a warning) or nothing.
-    """
+    """Expect the learning rate to fit the batch."""
     base = plan.base_batch_size
     if not base or plan.lr is None or plan.lr_is_scaled:
         return []
@@ -130,16 +119,13 @@ def check_plan(plan: Plan) -> list[Finding]:
         return []
     wanted = base / (plan.batch_size * plan.accumulate)
     several = f', or train on {wanted:.0f} GPUs' if wanted >= 2 else ''
-    return [
-        Finding(
-            'batch-size',
-            'warning',
-            f'Expected a total batch of {base}, for which the learning rate '
-            f'{plan.lr:g} was chosen, but it is {plan.total_batch}.',
-            'Add --auto-scale-lr to the command of the training (the rate '
-            f'then is {plan.lr * ratio:.3g}){several}.',
-        )
-    ]
+    return warning(
+        'batch-size',
+        f'Expected a total batch of {base}, for which the learning rate '
+        f'{plan.lr:g} was chosen, but it is {plan.total_batch}.',
+        'Add --auto-scale-lr to the command of the training (the rate '
+        f'then is {plan.lr * ratio:.3g}){several}.',
+    )
 
 
 def _name(config: Any) -> str:
@@ -156,21 +142,13 @@ def _names(configs: Any) -> list[str]:
 
 
 def _batch_augments(config: Mapping[str, Any]) -> Any:
-    model = config['model']
-    preprocessor = model.get('data_preprocessor') or config.get(
-        'data_preprocessor'
-    )
-    for place in (model.get('train_cfg'), preprocessor):
-        augments = (place or {}).get('augments') or (place or {}).get(
-            'batch_augments'
-        )
-        if augments:
-            return (
-                augments.get('augments', augments)
-                if isinstance(augments, Mapping)
-                else augments
-            )
-    return ()
+    model, name = config['model'], 'data_preprocessor'
+    preprocessor = model.get(name) or config.get(name) or {}
+    augments = (model.get('train_cfg') or {}).get('augments')
+    augments = augments or preprocessor.get('batch_augments')
+    if isinstance(augments, Mapping):
+        return augments.get('augments', augments)
+    return augments
 
 
 def _amp(wrapper: Mapping[str, Any]) -> Optional[str]:

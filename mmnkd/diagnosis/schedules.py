@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from .finding import Finding
+from .finding import Finding, error, warning
 
 __all__ = ['check_learning_rate', 'check_schedules']
 
@@ -32,12 +32,24 @@ def check_schedules(
             by_epoch = scheduler.get('by_epoch', True)
             end = scheduler.get('end')
             if by_epoch and max_iters and not max_epochs:
-                findings.append(_counts_epochs(name))
+                findings += error(
+                    'schedule-epochs',
+                    f'Expected the weight schedule of {name!r} to count '
+                    'iterations, as the training does, but it counts epochs, '
+                    'of which there are none.',
+                    'Set `by_epoch=False`, with `begin` and `end` in '
+                    'iterations.',
+                )
                 continue
             last = max_epochs if by_epoch else max_iters
             if last and isinstance(end, int) and end > last:
                 unit = 'epochs' if by_epoch else 'iterations'
-                findings.append(_ends_late(name, end, last, unit))
+                findings += warning(
+                    'schedule-end',
+                    f'Expected the weight schedule of {name!r} to end within '
+                    f"the training's {last} {unit}, but it ends after {end}.",
+                    f'Set `end={last}` or less, or leave it out.',
+                )
     return findings
 
 
@@ -49,18 +61,10 @@ def check_learning_rate(
     """Expect schedules of the learning rate that end in the training.
 
     A training that was shortened by ``max_epochs`` alone never comes to the
-    low rates that its recipe ends with.
-
-    Args:
-        schedulers: Configs of schedulers.
-        max_epochs: Epochs of the training; None or 0 where it counts
-            iterations.
-        max_iters: Iterations of the training, None if they aren't known.
-
-    Returns:
-        ``lr-schedule`` (a warning) for each that doesn't.
+    low rates that its recipe ends with. The lengths are as in
+    :func:`check_schedules`.
     """
-    findings = []
+    findings: list[Finding] = []
     for scheduler in schedulers:
         by_epoch = scheduler.get('by_epoch', True)
         last = max_epochs if by_epoch else max_iters
@@ -70,36 +74,13 @@ def check_learning_rate(
             milestones = [(scheduler.get('begin') or 0) + period]
         if last and milestones and max(milestones) > last:
             unit = 'epochs' if by_epoch else 'iterations'
-            findings.append(_drops_late(scheduler, last, unit))
+            key = 'T_max' if period else 'milestones'
+            findings += warning(
+                'lr-schedule',
+                "Expected the learning rate's schedule to end within the "
+                f"training's {last} {unit}, but {scheduler['type']} has "
+                f'{key}={scheduler[key]}.',
+                f'Scale `{key}` of `param_scheduler` with the length of the '
+                'training.',
+            )
     return findings
-
-
-def _drops_late(scheduler: Mapping[str, Any], last: int, unit: str) -> Finding:
-    key = 'milestones' if scheduler.get('milestones') else 'T_max'
-    return Finding(
-        'lr-schedule',
-        'warning',
-        "Expected the learning rate's schedule to end within the training's "
-        f'{last} {unit}, but {scheduler["type"]} has {key}={scheduler[key]}.',
-        f'Scale `{key}` of `param_scheduler` with the length of the training.',
-    )
-
-
-def _counts_epochs(name: str) -> Finding:
-    return Finding(
-        'schedule-epochs',
-        'error',
-        f'Expected the weight schedule of {name!r} to count iterations, as '
-        'the training does, but it counts epochs, of which there are none.',
-        'Set `by_epoch=False`, with `begin` and `end` in iterations.',
-    )
-
-
-def _ends_late(name: str, end: int, last: int, unit: str) -> Finding:
-    return Finding(
-        'schedule-end',
-        'warning',
-        f'Expected the weight schedule of {name!r} to end within the '
-        f"training's {last} {unit}, but it ends after {end}.",
-        f'Set `end={last}` or less, or leave it out.',
-    )

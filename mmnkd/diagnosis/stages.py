@@ -15,14 +15,11 @@ from mmengine.model import revert_sync_batchnorm
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ..teacher.source import model_of
 from .finding import Finding
 from .report import Report
 
-__all__ = [
-    'Attempts',
-    'build_model',
-    'quiet',
-]
+__all__ = ['Attempts', 'build_model', 'quiet']
 
 Result = TypeVar('Result')
 
@@ -69,19 +66,8 @@ class Attempts:
 
 
 def build_model(config: Config, device: str) -> nn.Module:
-    """Build the model as a Runner does, its teacher too.
-
-    Args:
-        config: A whole config; it isn't changed.
-        device: Where it is put.
-
-    Raises:
-        Exception: What the model raises.
-    """
-    model = copy.deepcopy(config.model)
-    if config.get('data_preprocessor') is not None:
-        model.setdefault('data_preprocessor', config.data_preprocessor)
-    network = MODELS.build(model)
+    """Build the model as a Runner does, its teacher too."""
+    network = MODELS.build(model_of(copy.deepcopy(config)))
     network.init_weights()
     if hasattr(network, 'first_step'):
         network.first_step.is_due = False  # the doctor looks for itself

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..taps import as_logits, recorded
 from .batch import total
-from .finding import Finding
+from .finding import Finding, warning
 
 __all__ = ['Term', 'check_terms', 'loss_of', 'measure_terms']
 
@@ -67,15 +67,21 @@ def measure_terms(
             if not isinstance(term, Tensor):
                 continue  # no own loss
             values.setdefault(name, []).append(term.item())
-            found = _gradient(term, logits)
-            if found is not None:
-                gradients.setdefault(name, []).append(found.norm().item())
+            if not term.requires_grad:
+                continue
+            (gradient,) = torch.autograd.grad(
+                term, logits, retain_graph=True, allow_unused=True
+            )
+            if gradient is not None:
+                gradients.setdefault(name, []).append(gradient.norm().item())
     size = mean(gradients.pop('', [0.0]))
     values.pop('', None)
-    measured = [
-        _term(model, name, found, gradients.get(name), size)
-        for name, found in values.items()
-    ]
+    measured = []
+    for name, found in values.items():
+        pull = mean(gradients[name]) if name in gradients else None
+        ratio = pull / size if pull is not None and size else None
+        loss = loss_of(model, name)
+        measured.append(Term(name, loss, mean(found), pull, ratio))
     return sorted(measured, key=lambda term: term.loss is not None)
 
 
@@ -84,62 +90,35 @@ def check_terms(
 ) -> list[Finding]:
     """Expect terms that pull at the logits about as the student's own loss.
 
-    Args:
-        terms: Those of a model.
-        scheduled: Whether a weight changes over the training, so that a term
-            may be small at its start.
-
-    Returns:
-        ``term-large``, ``term-small`` (warnings) or nothing.
+    With a weight that is scheduled, a term may be small at the start.
     """
-    findings = []
+    findings: list[Finding] = []
     for loss in dict.fromkeys(term.loss for term in terms):
         ratios = {t.ratio: t.name for t in terms if t.loss == loss and t.ratio}
         if loss is None or not ratios:
             continue
         most = max(ratios)
         if most > MOST:
-            findings.append(_too_large(loss, ratios[most], most))
+            findings += warning(
+                'term-large',
+                f'Expected `{ratios[most]}` to pull at the logits about as '
+                "the student's own loss does, but its gradient is "
+                f'{most:.0f} times as large, so labels hardly count.',
+                f'Make `loss_weight` (or gamma, beta ...) of {loss!r} '
+                f'smaller; {1 / most:.1g} times as large makes both equal. A '
+                'loss without a scale (DIST, a correlation) starts so, and '
+                'calms down by itself.',
+            )
         elif most < LEAST and not scheduled:
-            findings.append(_too_small(loss, ratios[most], most))
+            findings += warning(
+                'term-small',
+                f'Expected `{ratios[most]}` to pull at the logits about as '
+                "the student's own loss does, but its gradient is "
+                f'{most:.1g} times as large: it teaches nearly nothing.',
+                f'Make `loss_weight` of {loss!r} larger, or look whether the '
+                "teacher's answers are as they should be.",
+            )
     return findings
-
-
-def _too_large(loss: str, term: str, ratio: float) -> Finding:
-    return Finding(
-        'term-large',
-        'warning',
-        f"Expected `{term}` to pull at the logits about as the student's own "
-        f'loss does, but its gradient is {ratio:.0f} times as large, so '
-        'labels hardly count.',
-        f'Make `loss_weight` (or gamma, beta ...) of {loss!r} smaller; '
-        f'{1 / ratio:.1g} times as large makes both equal. A loss without a '
-        'scale (DIST, a correlation) starts so, and calms down by itself.',
-    )
-
-
-def _too_small(loss: str, term: str, ratio: float) -> Finding:
-    return Finding(
-        'term-small',
-        'warning',
-        f"Expected `{term}` to pull at the logits about as the student's own "
-        f'loss does, but its gradient is {ratio:.1g} times as large: it '
-        'teaches nearly nothing.',
-        f'Make `loss_weight` of {loss!r} larger, or look whether the '
-        "teacher's answers are as they should be.",
-    )
-
-
-def _term(
-    model: nn.Module,
-    name: str,
-    values: list[float],
-    gradients: Optional[list[float]],
-    own: float,
-) -> Term:
-    gradient = mean(gradients) if gradients else None
-    ratio = gradient / own if gradient is not None and own else None
-    return Term(name, loss_of(model, name), mean(values), gradient, ratio)
 
 
 def loss_of(model: nn.Module, name: str) -> Optional[str]:
@@ -153,12 +132,3 @@ def loss_of(model: nn.Module, name: str) -> Optional[str]:
         if f'{name}_'.startswith(f'loss_{loss}_')
     ]
     return max(fitting, key=len, default=None)
-
-
-def _gradient(term: Tensor, logits: Tensor) -> Optional[Tensor]:
-    if not term.requires_grad:
-        return None
-    (gradient,) = torch.autograd.grad(
-        term, logits, retain_graph=True, allow_unused=True
-    )
-    return gradient

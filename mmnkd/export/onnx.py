@@ -179,18 +179,14 @@ def _window_reverse(
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporter's own messages off the terminal."""
-    names = ('torch.onnx', 'torch.export', 'torch.fx', 'onnxscript')
-    loggers = {name: logging.getLogger(name) for name in names}
-    levels = {name: logger.level for name, logger in loggers.items()}
+    disabled = logging.root.manager.disable
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter('ignore')
+        logging.disable(logging.CRITICAL)
         try:
-            for logger in loggers.values():
-                logger.setLevel(logging.CRITICAL)
             yield
         finally:
-            for name, logger in loggers.items():
-                logger.setLevel(levels[name])
+            logging.disable(disabled)
 
 
 def _add_metadata(

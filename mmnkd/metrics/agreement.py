@@ -15,6 +15,7 @@ from ..classifier.logits import check_same_classes
 from ..functional import kd_loss, nkd_terms
 from ..functional.checks import check_not_negative, check_positive
 from ..teacher import make_teacher
+from ..teacher.arguments import expect_live
 from ..teacher.source import read_source
 from .predictions import scores_and_labels
 
@@ -141,15 +142,7 @@ class StudentTeacherAgreement(BaseMetric):
         check_not_negative('gamma', gamma)
         self.settings = {'temperature': temperature, 'gamma': gamma}
         self.teacher = make_teacher(teacher)
-        self.sources: Any = teacher
-        if isinstance(teacher, Mapping):
-            self.sources = [teacher]
-        if any('cache' in source for source in self.sources):
-            raise ValueError(
-                'Expected a live teacher, but got a stored one, which has no '
-                'answers for the validation images. Give `model` and '
-                '`checkpoint` in place of `cache`.'
-            )
+        self.sources = expect_live(teacher)
         self.knows_format = data_preprocessor is not None
         self.preprocessor = MODELS.build(
             {'type': 'ClsDataPreprocessor', **(data_preprocessor or {})}

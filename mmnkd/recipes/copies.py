@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..diagnosis.dead_keys import bases_in
 from .networks import similar
 from .published import shipped
 from .text import assignments
@@ -43,19 +44,11 @@ def standalone(name: str) -> str:
 
 def _foreign_bases(path: Path) -> list[str]:
     """Follow the bases to those of other packages."""
-    for node in _parsed(path).body:
-        if isinstance(node, ast.Assign) and '_base_' in map(
-            ast.unparse, node.targets
-        ):
-            value = ast.literal_eval(node.value)
-            found: list[str] = []
-            for base in [value] if isinstance(value, str) else value:
-                is_own = '::' not in base
-                found += (
-                    _foreign_bases(path.parent / base) if is_own else [base]
-                )
-            return found
-    return []
+    found: list[str] = []
+    for base in bases_in(_parsed(path)):
+        is_own = '::' not in base
+        found += _foreign_bases(path.parent / base) if is_own else [base]
+    return found
 
 
 def _parsed(path: Path) -> ast.Module:

@@ -11,8 +11,9 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
+from ..teacher.source import beside, model_of
 from .folder import ImageFolder, read_image_folder, split
-from .networks import Network, beside, read_network
+from .networks import Network, read_network
 from .published import Published, describe, nearest
 from .teachers import TeacherPlan, plan_teacher
 from .text import Commented
@@ -249,12 +250,8 @@ def _write(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding='utf8')
         config = Config.fromfile(files.config)
-        if config.get('data_preprocessor') is not None:
-            config.model.setdefault(
-                'data_preprocessor', config.data_preprocessor
-            )
         with DefaultScope.overwrite_default_scope('mmpretrain'):
-            MODELS.build(config.model)
+            MODELS.build(model_of(config))
     except BaseException:
         shutil.rmtree(files.lists, ignore_errors=True)
         for path in texts:

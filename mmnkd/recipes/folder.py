@@ -91,11 +91,9 @@ def _by_class(root: Path, least: int = 1) -> dict[str, list[str]]:
 
 
 def split(images: ImageFolder, into: Path) -> None:
-    """Write the lists of a split: one image of five of each class validates.
+    """Split a folder without ``train``: one of five of a class validates.
 
-    Args:
-        images: A folder without ``train``.
-        into: Folder for ``train.txt``, ``val.txt`` and ``classes.txt``.
+    The lists are ``train.txt``, ``val.txt`` and ``classes.txt``.
     """
     lists: dict[str, list[str]] = {'train': [], 'val': []}
     for number, files in enumerate(images.files):

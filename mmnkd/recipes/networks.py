@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +18,7 @@ from modelindex.models.Model import Model
 
 from ..teacher.source import read_config, training_size
 
-__all__ = ['Network', 'beside', 'read_network', 'similar']
+__all__ = ['Network', 'read_network', 'similar']
 
 RUNTIME = 'mmpretrain::_base_/default_runtime.py'
 # Data and schedules for networks that come without: those of mmpretrain's
@@ -261,16 +260,3 @@ def _from_library(
     for base in bases:
         config.merge_from_dict(get_config(base).to_dict())
     return Network(name, bases, config, model, classes)
-
-
-def beside(path: str, file: Path) -> str:
-    """Return how one config names another: ``pkg::…`` or a path.
-
-    The path is relative, but for another drive of Windows.
-    """
-    if '::' in path:
-        return path
-    try:
-        return os.path.relpath(path, file.parent)
-    except ValueError:
-        return os.path.abspath(path)

@@ -14,14 +14,7 @@ from modelindex.load_model_index import load
 from ..cli.configs import configs_folder
 from .networks import Network
 
-__all__ = [
-    'Card',
-    'Published',
-    'describe',
-    'losses',
-    'nearest',
-    'shipped',
-]
+__all__ = ['Card', 'Published', 'describe', 'losses', 'nearest', 'shipped']
 
 # The data that papers publish values for.
 DATA = ('CIFAR-100', 'ImageNet-1k')
@@ -97,13 +90,7 @@ def losses() -> dict[str, list[Path]]:
 
 
 def nearest(loss: str, student: Network, teacher: Any) -> Published:
-    """Find the published values of a loss for the most similar pair.
-
-    Args:
-        loss: A name of :func:`losses`.
-        student: The student.
-        teacher: The teacher's network, None for no teacher.
-    """
+    """Find the published values of a loss for the most similar pair."""
     name = loss.replace('-', '_')
     known = losses()
     if name not in known:
@@ -130,11 +117,7 @@ def nearest(loss: str, student: Network, teacher: Any) -> Published:
 
 
 def describe(path: Path) -> tuple[str, str]:
-    """Return what a shipped config says of its values, and its result.
-
-    Args:
-        path: A config with a docstring.
-    """
+    """Return what a shipped config says of its values, and its result."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding='utf8'))) or ''
     lines = [line for line in text.splitlines() if line[:1].strip()]
     result = [line for line in lines if line.startswith('Top-1')]

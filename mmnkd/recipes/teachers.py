@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from ..checkpoint import check_file, read_state_dict
+from ..teacher.source import beside
 from .folder import ImageFolder, imagenet_indices
-from .networks import Network, beside
+from .networks import Network
 from .text import Commented
 
 __all__ = ['TeacherPlan', 'plan_teacher']

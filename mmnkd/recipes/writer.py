@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from ..teacher.source import pipeline_of
+from ..teacher.source import beside, check_inheritable, pipeline_of
 from .folder import ImageFolder
-from .networks import Network, beside
+from .networks import Network
 from .text import Commented, Source, assignments
 
 __all__ = [
@@ -43,12 +43,7 @@ def distilled_type(student: Network) -> str:
 
 
 def plain_keys(network: Network, classes: int) -> dict[str, Any]:
-    """Return what a config of a network says beside its bases.
-
-    Args:
-        network: What the user named.
-        classes: How many it shall tell apart.
-    """
+    """Return what a config says beside the bases of its network."""
     if network.model:
         model = {**network.model, CLASSES[network.type]: classes}
     else:
@@ -188,15 +183,10 @@ def _value(text: str) -> Any:
 def config_text(
     title: str, network: Network, keys: Mapping, file: Path, command: str
 ) -> str:
-    """Return the text of a config.
-
-    Args:
-        title: What it trains.
-        network: Whose bases it inherits.
-        keys: Its own keys.
-        file: Where it will be.
-        command: That it is written by.
-    """
+    """Return the text of a config at `file` that inherits a network's."""
+    for base in network.bases:
+        if '::' not in base:
+            check_inheritable(base, file.name)
     bases = [beside(base, file) for base in network.bases]
     lines = [f'"""{title}', '', f'Written by: {command}']
     scale = network.config.get('auto_scale_lr', {}).get('base_batch_size')

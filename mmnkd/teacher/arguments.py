@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 import torch
@@ -56,3 +57,16 @@ def autocast_dtype(
             f'None, but got {dtype!r}.'
         )
     return _DTYPES.get(name)
+
+
+def expect_live(teacher: Any) -> list[Any]:
+    """Return the arguments of each teacher; a stored one has few answers."""
+    is_one = isinstance(teacher, Mapping)
+    teachers: Any = [teacher] if is_one else teacher
+    if any('cache' in one for one in teachers):
+        raise ValueError(
+            'Expected a live teacher, but the config has a stored one, which '
+            'has no answers for the validation images. Give `model` and '
+            '`checkpoint` in place of `cache`.'
+        )
+    return teachers

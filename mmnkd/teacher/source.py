@@ -64,10 +64,7 @@ def read_source(model: ModelName) -> Source:
             f'Expected a config with a `model`, but {model!r} has '
             f'{sorted(config)}.'
         )
-    network = config.model
-    # Top-level keys of a config that its Runner would hand to the model.
-    if config.get('data_preprocessor') is not None:
-        network.setdefault('data_preprocessor', config.data_preprocessor)
+    network = model_of(config)
     network.setdefault('_scope_', config.get('default_scope', 'mmpretrain'))
     loader = config.get('train_dataloader')
     return Source(_undistilled(network), _crop_size(config), loader)
@@ -87,6 +84,39 @@ def read_config(name: str) -> Config:
         raise ValueError(
             f'Expected Python in {name} and its bases, but got: {error}'
         ) from error
+
+
+def model_of(config: Config) -> ConfigDict:
+    """Return a config's model, with what its Runner would hand to it."""
+    if config.get('data_preprocessor') is not None:
+        config.model.setdefault('data_preprocessor', config.data_preprocessor)
+    return config.model
+
+
+def check_inheritable(name: str, heir: str) -> None:
+    """Expect a config file that a text config, `heir`, can inherit."""
+    base = str(Path(name).resolve())
+    try:
+        Config.fromstring(f'_base_ = {base!r}', '.py')
+    except RuntimeError as error:
+        raise ValueError(
+            f'Expected a config that {heir} can inherit by `_base_`, but '
+            f'{name} or a base of it is a pure-Python config. Write it as '
+            f'text first, and give that: Config.fromfile({name!r}).dump(...).'
+        ) from error
+
+
+def beside(path: str, file: Path) -> str:
+    """Return how one config names another: ``pkg::…`` or a path.
+
+    The path is relative, but for another drive of Windows.
+    """
+    if '::' in path:
+        return path
+    try:
+        return os.path.relpath(path, file.parent)
+    except ValueError:
+        return os.path.abspath(path)
 
 
 def pipeline_of(config: Mapping[str, Any], part: str) -> tuple[list, str]:

@@ -123,6 +123,12 @@ def test_other_classes_and_samples_without_label_are_refused():
         Rows(37, 3).pack(logits, None)
     with pytest.raises(ValueError, match='samples with a label'):
         Rows(37, 3).pack(logits, target[1:])
+    rows = Rows(37, 3).pack(logits, target)
+    target[2] = -100  # torch's cross entropy leaves it out
+    with pytest.raises(ValueError, match='samples with a label'):
+        Rows(37, 3).pack(logits, target)
+    with pytest.raises(ValueError, match='samples with a label'):
+        Rows(37, 3).unpack(rows, target, CPU)
 
 
 def test_the_target_of_scores_is_the_largest():

@@ -48,6 +48,6 @@ def test_names_are_checked():
 def test_all_names_are_listed():
     sources = (ROOT / 'mmnkd/diagnosis').glob('*.py')
     text = ''.join(path.read_text() for path in sources)
-    used = re.findall(r"Finding\(\s*'([\w-]+)',", text)
+    used = re.findall(r"(?:Finding|error|warning)\(\s*'([\w-]+)',", text)
     assert len(used) > 15
     assert set(used) <= NAMES.keys()

@@ -10,10 +10,11 @@ from mmpretrain.models import ImageClassifier
 from safetensors.torch import save_file
 
 from mmnkd.recipes.folder import ImageFolder, read_image_folder
-from mmnkd.recipes.networks import Network, beside
+from mmnkd.recipes.networks import Network
 from mmnkd.recipes.teachers import _classes_in
 from mmnkd.recipes.text import Commented
 from mmnkd.recipes.writer import data_keys, plain_keys, set_values
+from mmnkd.teacher.source import beside
 
 
 def trained_on(*steps):

@@ -1,6 +1,7 @@
 """What is refused; no config is written then."""
 
 import pytest
+from mmengine.config import Config
 
 from mmnkd.recipes import distill
 
@@ -64,6 +65,21 @@ def test_a_split_with_other_classes_is_told(tmp_path, folder, small):
     folder({'a': 2, 'c': 2}, 'val')
     with pytest.raises(ValueError, match='b, c are in one only'):
         distill(small['student'], out=str(tmp_path / 'my.py'), data=data)
+
+
+def test_a_pure_python_student_is_told(tmp_path, small):
+    lazy = tmp_path / 'lazy' / 'student.py'
+    lazy.parent.mkdir()
+    text = Config.fromfile(small['student']).dump()
+    kind = "'ImageClassifier'"
+    assert kind in text
+    lazy.write_text(
+        'from mmpretrain.models import ImageClassifier\n'
+        + text.replace(kind, 'ImageClassifier')
+    )
+    with pytest.raises(ValueError, match=r'that my.py can inherit .*\.dump\('):
+        distill(str(lazy), out=str(tmp_path / 'my.py'))
+    assert not (tmp_path / 'my.py').exists()
 
 
 def test_nothing_is_overwritten(tmp_path, small):
