@@ -77,7 +77,7 @@ def start(folder):
 
 
 def finish(process):
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate()
     assert process.returncode == 0, printed
     return printed
 
