@@ -220,8 +220,11 @@ def tensor(end, shape, dtype='F16', name='rows'):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (hostile({}, b'0' * 40, length=10 * 2**30), 'header too large'),
-        (hostile(tensor(4000, [400, 5]), b'0' * 40), 'not fully covered'),
+        (hostile({}, b'0' * 40, length=10 * 2**30), '(?i)header ?too ?large'),
+        (
+            hostile(tensor(4000, [400, 5]), b'0' * 40),
+            'not fully covered|IncompleteBuffer',  # as safetensors 0.4 says
+        ),
         (
             hostile(tensor(40, [4, 5], 'F8_E5M2'), b'0' * 40),
             'it has torch.|in',

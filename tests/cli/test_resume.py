@@ -77,6 +77,7 @@ def test_tensors_are_read_once_by_who_loads_them(tmp_path, monkeypatch):
     assert mapped == [True]
 
 
+@tiny.needs_safe_globals
 def test_a_file_that_can_not_be_read_now_is_not_passed_over(
     tmp_path, monkeypatch
 ):
