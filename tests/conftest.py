@@ -1,5 +1,8 @@
 """What the tests share: where things are, and one thread."""
 
+import functools
+import gc
+import io
 import os
 import sys
 from pathlib import Path
@@ -8,6 +11,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 
 import pytest
+from mmengine.fileio import YamlHandler, register_handler
 from mmengine.logging import MMLogger
 from mmengine.runner import CheckpointLoader
 
@@ -17,6 +21,25 @@ collect_ignore = [
     for path in Path(__file__).parent.glob('*.py')
     if not path.name.startswith('test_')
 ]
+
+
+@register_handler(['yaml', 'yml'])
+class ReadOnce(YamlHandler):
+    """Read each text once: a base of mmpretrain needs all its metafiles."""
+
+    def load_from_fileobj(self, file, **kwargs):
+        return _read(file.read())
+
+
+@functools.cache
+def _read(text):
+    return YamlHandler().load_from_fileobj(io.StringIO(text))
+
+
+def pytest_collection_finish():
+    """Keep what is imported out of the many collections of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
