@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 
+import mmengine.config.config
 import pytest
 from mmengine.fileio import YamlHandler, register_handler
 from mmengine.logging import MMLogger
@@ -34,6 +35,11 @@ class ReadOnce(YamlHandler):
 @functools.cache
 def _read(text):
     return YamlHandler().load_from_fileobj(io.StringIO(text))
+
+
+# Each Runner formats its config several times; that takes longer than a tiny
+# training. The text is Python without it.
+mmengine.config.config.FormatCode = lambda text, **_: (f'{text}\n', False)
 
 
 def pytest_collection_finish():
