@@ -47,7 +47,6 @@ def stop_after_first_epoch(start, folder, number):
 
 
 def start(output, *arguments):
-    """Start ``mmnkd`` as a user does."""
     return subprocess.Popen(
         [*MMNKD, *map(str, arguments)],
         cwd=ROOT,
