@@ -143,7 +143,7 @@ def test_several_stores_are_mixed_as_live_teachers_are(tmp_path):
     config = write_config(tmp_path, model, epochs=1)
     cached = cache(tmp_path, config=config)
     text = cached.read_text()
-    assert "fileDirname }}/1'," in text
+    assert "fileDirname }}/1', " in text
     assert 'weight=3.0' in text
     stored, _ = losses_of(cached, tmp_path / 'a')
     expected, _ = losses_of(live_config(cached), tmp_path / 'b')
