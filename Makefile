@@ -26,8 +26,9 @@ $(READY): $(wildcard requirements/*.txt) pyproject.toml setup.py
 demo: $(READY)
 	$(BIN)/mmnkd demo
 
+# Files by name: by their number of tests, the longest would come last.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(COVERAGE) -n auto --maxprocesses 4 --dist loadfile -m 'not slow and not docs'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(COVERAGE) -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not slow and not docs'
 
 # The same tests, slower: they reach at least 95 % of the branches of mmnkd/.
 coverage: COVERAGE = --cov

@@ -27,12 +27,12 @@ def listen_to_interrupts():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def run(*command, code=0):
+def run(*command, code=0, cwd=ROOT):
     """Return what a command prints."""
     result = subprocess.run(
         [str(part) for part in command],
-        cwd=ROOT,
-        env=ENVIRONMENT,
+        cwd=cwd,
+        env={**ENVIRONMENT, 'PYTHONPATH': str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -41,19 +41,24 @@ def run(*command, code=0):
     return result.stdout
 
 
-def forked(*arguments, code=0):
-    """Return what ``mmnkd`` prints in a process of its own.
+def fork(output, *arguments, cwd=ROOT):
+    """Start ``mmnkd`` in a fork of this process, and return that.
 
-    It is a fork of this one, because a new process takes seconds to import
-    the stack.
+    A new process takes seconds to import the stack.
     """
+    given = output.fileno(), cwd, [str(part) for part in arguments]
+    context = multiprocessing.get_context('fork')
+    process = context.Process(target=_main, args=given)
+    process.start()
+    return process
+
+
+def forked(*arguments, code=0, cwd=ROOT):
+    """Return what ``mmnkd`` prints in a process of its own."""
     if torch.cuda.is_available():  # which a fork can't use
-        return run(*MMNKD, *arguments, code=code)
+        return run(*MMNKD, *arguments, code=code, cwd=cwd)
     with tempfile.TemporaryFile('w+') as printed:
-        given = printed.fileno(), [str(part) for part in arguments]
-        context = multiprocessing.get_context('fork')
-        process = context.Process(target=_main, args=given)
-        process.start()
+        process = fork(printed, *arguments, cwd=cwd)
         process.join()
         printed.seek(0)
         output = printed.read()
@@ -61,12 +66,12 @@ def forked(*arguments, code=0):
     return output
 
 
-def _main(output, arguments):
+def _main(output, cwd, arguments):
     for number in (1, 2):
         os.dup2(output, number)
     sys.stdout, sys.stderr = os.fdopen(1, 'w', 1), os.fdopen(2, 'w', 1)
     os.environ.update(ENVIRONMENT)
-    os.chdir(ROOT)
+    os.chdir(cwd)
     sys.exit(main(arguments))
 
 

@@ -1,5 +1,9 @@
 """What the tests share: where things are, and one thread."""
 
+import ast
+import functools
+import gc
+import io
 import os
 import sys
 from pathlib import Path
@@ -7,9 +11,12 @@ from pathlib import Path
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 
+import mmengine.config.config
 import pytest
+from mmengine.fileio import YamlHandler, register_handler
 from mmengine.logging import MMLogger
 from mmengine.runner import CheckpointLoader
+from yapf.yapflib.yapf_api import FormatCode
 
 # What tests import holds no tests, and is imported once.
 collect_ignore = [
@@ -17,6 +24,44 @@ collect_ignore = [
     for path in Path(__file__).parent.glob('*.py')
     if not path.name.startswith('test_')
 ]
+
+
+@register_handler(['yaml', 'yml'])
+class ReadOnce(YamlHandler):
+    """Read each text once: a base of mmpretrain needs all its metafiles."""
+
+    def load_from_fileobj(self, file, **kwargs):
+        return _read(file.read())
+
+
+@functools.cache
+def _read(text):
+    return YamlHandler().load_from_fileobj(io.StringIO(text))
+
+
+@functools.cache
+def _formatted(statement, style):
+    return FormatCode(statement, style_config=dict(style))[0]
+
+
+def format_once(text, style_config, **_):
+    """Format each statement once: a Runner's config is mostly another's."""
+    lines = text.splitlines(keepends=True)
+    starts = [statement.lineno - 1 for statement in ast.parse(text).body]
+    style = tuple(style_config.items())
+    parts = (
+        ''.join(lines[slice(*ab)]) for ab in zip(starts, [*starts[1:], None])
+    )
+    return ''.join(_formatted(part, style) for part in parts), True
+
+
+mmengine.config.config.FormatCode = format_once
+
+
+def pytest_collection_finish():
+    """Keep what is imported out of the many collections of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

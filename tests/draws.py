@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import newer
 import pytest
 import reference
 import torch
@@ -13,24 +14,15 @@ from mmnkd.functional import (
     dkd_loss,
     kd_loss,
     nkd_loss,
+    standardize,
     tf_nkd_loss,
     uskd_loss,
     wsld_loss,
 )
 from mmnkd.functional.closed_form import _forms
 
+logits, hard = newer.logits, newer.hard
 SHAPES = [(5, 7), (1, 2), (3, 2), (1, 11), (4, 1000)]
-
-
-def logits(shape, seed=0, scale=3.0):
-    generator = torch.Generator().manual_seed(seed)
-    draw = torch.randn(shape, generator=generator, dtype=torch.float64)
-    return scale * draw
-
-
-def hard(shape, seed=7):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(shape[1], shape[:1], generator=generator)
 
 
 def mixed(shape, seed=7):
@@ -109,9 +101,49 @@ LOSSES = {
 }
 
 
+def standardized_kd(student, teacher, **settings):
+    return kd_loss(standardize(student), standardize(teacher), **settings)
+
+
+def standardized_kd_in_loops(student, teacher, **settings):
+    pair = map(reference.standardize, (student, teacher))
+    return reference.kd(*pair, **settings)
+
+
+EVERY = {
+    **LOSSES,
+    **{
+        name: Loss(loss, oracle, STY if takes_target else ST, settings)
+        for name, (
+            loss,
+            oracle,
+            takes_target,
+            settings,
+        ) in newer.LOSSES.items()
+    },
+    'standardized': Loss(
+        standardized_kd, standardized_kd_in_loops, ST, {'temperature': 1}
+    ),
+}
+
+
 def each(losses):
     """Run a test once for each of the losses."""
     return pytest.mark.parametrize('loss', losses.values(), ids=losses.keys())
+
+
+def each_with_targets(losses):
+    """Run it for each loss and both kinds of labels, where it takes any."""
+    return pytest.mark.parametrize(
+        ('loss', 'make_target'),
+        [
+            pytest.param(
+                loss, make_target, id=f'{make_target.__name__}-{name}'
+            )
+            for name, loss in losses.items()
+            for make_target in (hard, mixed)[: 1 + (2 in loss.takes)]
+        ],
+    )
 
 
 def gradient_of(loss, student, *inputs, **kwargs):

@@ -1,6 +1,8 @@
 """A tiny config on digits, to be examined, and a teacher trained for it."""
 
 import copy
+import functools
+import tempfile
 
 import tiny
 import torch
@@ -48,15 +50,20 @@ MGD = {
 }
 
 
-def write_config(folder):
-    """Train a teacher, and write the config of a student; return its path."""
-    run = tiny.train(
-        tiny.resnet(width=8), folder / 'teacher', images=1201, epochs=4
-    )
-    path = folder / 'teacher.pth'
-    # Weights alone, which torch before 2.6 reads too.
+@functools.cache
+def trained_teacher():
+    """Return weights alone, which torch before 2.6 reads too."""
+    with tempfile.TemporaryDirectory() as folder:
+        teacher = tiny.resnet(width=8)
+        run = tiny.train(teacher, folder, images=1201, epochs=4)
     meta = {'dataset_meta': run.train_dataloader.dataset.metainfo}
-    torch.save({'state_dict': run.model.state_dict(), 'meta': meta}, path)
+    return {'state_dict': run.model.state_dict(), 'meta': meta}
+
+
+def write_config(folder):
+    """Write a trained teacher and the config of a student; return its path."""
+    path = folder / 'teacher.pth'
+    torch.save(trained_teacher(), path)
     config = Config(copy.deepcopy(BASE))
     config.model.teacher.checkpoint = str(path)
     config.dump(folder / 'student.py')

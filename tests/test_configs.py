@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmpretrain.models import (
+    BEiTViT,
     DeiT3,
     ResNet,
     SwinTransformer,
@@ -28,6 +29,13 @@ PATHS = {
 CONFIG = pytest.mark.parametrize(
     'name', [n for n, path in PATHS.items() if path.parent.name != 'custom']
 )
+SMALL_REGNET = {
+    'depth': 13,
+    'w0': 24,
+    'wa': 36.44,
+    'wm': 2.49,
+    'group_size': 8,
+}
 NAMES = {}  # of weights, by the model's config: many have one student
 
 
@@ -84,7 +92,7 @@ def real_batch(config, n):
 
 @pytest.fixture
 def shallow(monkeypatch):
-    """Build less depth: stages of one block, and three of wide layers."""
+    """Build less depth: stages of one block, few layers, three wide ones."""
     stages = {k: (v[0], (1,) * 4) for k, v in ResNet.arch_settings.items()}
     monkeypatch.setattr(ResNet, 'arch_settings', stages)
     swins = {
@@ -92,11 +100,9 @@ def shallow(monkeypatch):
         for name, arch in SwinTransformer.arch_zoo.items()
     }
     monkeypatch.setattr(SwinTransformer, 'arch_zoo', swins)
-    for kind in (DeiT3, VisionTransformer):
+    for kind in (BEiTViT, DeiT3, VisionTransformer):
         zoo = {
-            name: {**arch, 'num_layers': 3}
-            if arch['embed_dims'] >= 768
-            else arch
+            name: {**arch, 'num_layers': 3 if arch['embed_dims'] > 700 else 6}
             for name, arch in kind.arch_zoo.items()
         }
         monkeypatch.setattr(kind, 'arch_zoo', zoo)
@@ -108,6 +114,8 @@ def without_weights(model):
         model.teacher.checkpoint = None
         if isinstance(model.teacher.model, dict):
             model.teacher.model.pretrained = False
+        if 'regnety' in str(model.teacher.model):
+            model.teacher.model.update(SMALL_REGNET)
     return model
 
 

@@ -1,21 +1,15 @@
 """The newer recipes: right by value."""
 
 import copy
-from pathlib import Path
 
 import pytest
 from command import ROOT
 from mmengine.config import Config
 from mmengine.registry import MODELS
-from mmpretrain.apis import ModelHub
 from newer_recipes import CIFAR, IMAGENET, MOBILENET, NEWER
+from recipe_files import check_teacher, read
 
-PATHS = {path.stem: path for path in ROOT.glob('configs/*/*.py')}
 CONFIG = pytest.mark.parametrize('name', NEWER)
-
-
-def read(name):
-    return Config.fromfile(PATHS[name])
 
 
 def plain_of(name):
@@ -42,11 +36,7 @@ def plain_of(name):
 def test_students_keep_the_recipe_that_they_have_without_a_teacher(name):
     config = read(name)
     source = str(plain_of(name))
-    if source.startswith('mmpretrain::'):
-        heir = f"_base_ = '{source}'"
-        plain = Config.fromstring(heir, '.py')
-    else:
-        plain = Config.fromfile(source)
+    plain = Config.fromstring(f"_base_ = '{source}'", '.py')
     for key, value in plain.items():
         if key not in ('model', 'custom_imports'):
             assert config[key] == value, key
@@ -88,20 +78,4 @@ def test_teachers_have_the_weights_that_belong_to_them(name):
         }
         assert teacher.to_dict() == {'model': model, 'checkpoint': None}
         return
-    if name.endswith(CIFAR):
-        stem = 'baseline_resnet34_8xb16_cifar100'
-        assert Path(teacher.model).resolve() == PATHS[stem].resolve()
-        assert teacher.checkpoint == f'work_dirs/{stem}/epoch_200.pth'
-        return
-    ModelHub.get('resnet18_8xb32_in1k')  # reads mmpretrain's metafiles
-    known = {
-        (
-            Path(info.config).name,
-            info.weights.replace(
-                'mmassets.onedl.ai', 'download.openmmlab.com'
-            ),
-        )
-        for info in ModelHub._models_dict.values()
-        if isinstance(info.config, str) and info.weights
-    }
-    assert (Path(teacher.model).name, teacher.checkpoint) in known
+    check_teacher(name)

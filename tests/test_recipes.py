@@ -1,32 +1,22 @@
 """The paper's experiments: right by value."""
 
-import functools
 import re
-from pathlib import Path
 
 import pytest
 import tiny
-from command import ROOT
-from mmengine.config import Config
-from mmpretrain.apis import ModelHub
 from newer_recipes import NEWER
+from recipe_files import PATHS as ALL
+from recipe_files import check_teacher, read
 
 from mmnkd.classifier.losses import LossDict
 from mmnkd.losses import TeacherLogitsLoss
 
-PATHS = {
-    path.stem: path
-    for path in sorted((ROOT / 'configs').glob('*/*.py'))
-    if path.stem.endswith(('_in1k', '_cifar100'))
-    and path.parent.name != '_base_'
-    and path.stem not in NEWER
-}
+PATHS = [
+    name
+    for name in ALL
+    if name.endswith(('_in1k', '_cifar100')) and name not in NEWER
+]
 CONFIG = pytest.mark.parametrize('name', PATHS)
-
-
-@functools.cache  # to read one takes longer than to check it
-def read(name):
-    return Config.fromfile(PATHS[name])
 
 
 STEPS = {'type': 'MultiStepLR', 'milestones': [30, 60, 90], 'gamma': 0.1}
@@ -256,28 +246,9 @@ def test_dkd_warms_up_on_cifar100_as_its_authors_do():
     assert not [n for n in others if 'weight_schedule' in str(read(n).model)]
 
 
-def official(url):
-    """Return the URL at OpenMMLab of a file that OneDL has a copy of."""
-    return url.replace('mmassets.onedl.ai', 'download.openmmlab.com')
-
-
 @CONFIG
 def test_teacher_urls_are_those_of_the_metafile(name):
-    teacher = read(name).model.get('teacher')
-    if teacher is None:
+    if read(name).model.get('teacher') is None:
         assert name.split('_')[0] in ('baseline', 'tf-nkd', 'uskd')
-        return
-    if 'cifar100' in name:
-        stem = 'baseline_resnet34_8xb16_cifar100'
-        assert Path(teacher.model).resolve() == PATHS[stem]
-        epochs = read(stem).train_cfg.max_epochs
-        assert teacher.checkpoint == f'work_dirs/{stem}/epoch_{epochs}.pth'
-        return
-    ModelHub.get('resnet18_8xb32_in1k')  # reads mmpretrain's metafiles
-    known = {
-        (Path(info.config).name, official(info.weights))
-        for info in ModelHub._models_dict.values()
-        if isinstance(info.config, str) and info.weights
-    }
-    assert (Path(teacher.model).name, teacher.checkpoint) in known
-    assert 'in21k-pre' in teacher.checkpoint or 'deit' not in name
+    else:
+        check_teacher(name)

@@ -80,7 +80,6 @@ def test_a_transform_draws_a_view_again_whatever_came_before(name):
         (3, False, 7),
         (3, True, 7),
         (0, False, 64),
-        (3, False, 64),
     ],
 )
 def test_views_are_the_same_for_any_workers_and_batches(

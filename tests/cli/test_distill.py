@@ -1,6 +1,5 @@
 """`mmnkd distill`, `list` and `show`, run as a user runs them."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import mmpretrain
 import pytest
 import tiny
 import torch
-from command import ENVIRONMENT, MMNKD, ROOT
+from command import ROOT, forked, run
 from mmengine.config import Config
 from PIL import Image
 from rich.text import Text
@@ -18,28 +17,15 @@ from mmnkd.cli.catalog import WHAT, listed
 
 STUDENT = str(ROOT / 'configs/demo/baseline_tiny_1xb64_digits.py')
 TEACHER = str(ROOT / 'configs/demo/baseline_wide_1xb64_digits.py')
+NKD = 'nkd_resnet34_resnet18_8xb32_in1k'
 SHORT = ['train_cfg.max_epochs=1', 'train_dataloader.dataset.indices=64']
-
-
-def run(folder, *command, code=0):
-    """Return what a command prints that runs in a folder."""
-    result = subprocess.run(
-        [str(part) for part in command],
-        cwd=folder,
-        env={**ENVIRONMENT, 'PYTHONPATH': str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert result.returncode == code, result.stdout
-    return result.stdout
 
 
 @tiny.needs_safe_globals
 def test_distill_writes_and_trains_at_once(tmp_path):
     names = [STUDENT, TEACHER, '--teacher-checkpoint', 'none', '--out', 'a.py']
     options = ['--train', '--set', *SHORT, 'nkd.gamma=2']
-    printed = run(tmp_path, *MMNKD, 'distill', *names, *options)
+    printed = forked('distill', *names, *options, cwd=tmp_path)
     assert f'Wrote {tmp_path / "a.py"}' in printed
     assert 'loss_nkd_target' in printed
     assert list((tmp_path / 'work_dirs' / 'a').glob('epoch_1-*.pth'))
@@ -47,10 +33,10 @@ def test_distill_writes_and_trains_at_once(tmp_path):
 
 def test_what_it_writes_trains_by_the_tools_of_mmpretrain(tmp_path):
     names = [STUDENT, '--out', 'b.py', '--set', *SHORT]
-    printed = run(tmp_path, *MMNKD, 'distill', *names)
+    printed = forked('distill', *names, cwd=tmp_path)
     assert 'mmnkd train b.py --auto-scale-lr' in printed
     tool = Path(mmpretrain.__file__).parent / '.mim' / 'tools' / 'train.py'
-    assert 'loss_tf_nkd' in run(tmp_path, sys.executable, tool, 'b.py')
+    assert 'loss_tf_nkd' in run(sys.executable, tool, 'b.py', cwd=tmp_path)
 
 
 @pytest.fixture
@@ -71,7 +57,7 @@ def folder_command(tmp_path):
 
 @tiny.needs_safe_globals
 def test_a_teacher_for_a_folder_is_trained_first(folder_command, tmp_path):
-    printed = run(tmp_path, *MMNKD, *folder_command)
+    printed = forked(*folder_command, cwd=tmp_path)
     assert 'The teacher knows other classes. Train it first.' in printed
     for name in ('c_teacher', 'c'):
         assert (tmp_path / 'work_dirs' / name / 'epoch_1.pth').is_file()
@@ -107,7 +93,7 @@ def test_help_has_the_exit_codes(command, capsys):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['show', 'nkd_resnet34'], 'Nearest: nkd_resnet34_resnet18_8xb'),
+        (['show', 'nkd_resnet34_resnet18'], f'Nearest: {NKD}'),
         (['show', 'x'], "but got 'x'.\n"),
         (['export', '.', 'x.pth'], ': it is a folder.\n'),
         (['export', 'list.pth', 'x.pth'], 'Is it the checkpoint of a model?'),
@@ -164,7 +150,7 @@ def test_list_refuses_what_there_is_not():
 @pytest.mark.parametrize(
     'name',
     [
-        'nkd_resnet34_resnet18_8xb32_in1k',
+        NKD,
         'baseline_resnet18_8xb16_cifar100',
         'nkd_wide_tiny_1xb64_digits',
         'mgd_resnet50_mobilenet-v1_8xb32_in1k',
@@ -180,9 +166,3 @@ def test_show_prints_the_same_config_in_one_file(name, tmp_path, capsys):
     assert "_base_ = '../" not in text
     docstring = original.read_text().split('"""')[1]
     assert text.startswith(f'"""{docstring}"""')
-
-
-def test_show_names_the_nearest(capsys):
-    assert main(['show', 'nkd_resnet34_resnet18']) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert 'Nearest: nkd_resnet34_resnet18_8xb32_in1k' in line

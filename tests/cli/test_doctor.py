@@ -6,7 +6,7 @@ import re
 
 import examined
 import pytest
-from command import MMNKD, run
+from command import forked
 from rich.console import Console
 
 from mmnkd.cli import doctor, main
@@ -82,7 +82,7 @@ def test_json_is_written_beside_the_report(config, capsys, tmp_path):
 
 
 def test_the_command_exits_with_2_for_a_file_that_is_not_there():
-    text = run(*MMNKD, 'doctor', 'none.py', code=2)
+    text = forked('doctor', 'none.py', code=2)
     assert 'error [config] Expected a config' in text
     assert 'Traceback' not in text
 

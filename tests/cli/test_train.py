@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from command import (
     ENVIRONMENT,
     MMNKD,
     ROOT,
+    fork,
     forked,
     listen_to_interrupts,
     run,
@@ -30,44 +32,66 @@ SHORT = ['train_dataloader.dataset.indices=192', 'train_cfg.max_epochs=3']
 RANDOM_TEACHER = 'model.teacher.checkpoint=None'
 
 
-def stop_after_first_epoch(work_dir, number):
+def stop_after_first_epoch(start, folder, number):
     """Start a training, and send it a signal once an epoch is saved."""
-    command = [*MMNKD, 'train', NKD, '--work-dir', work_dir]
-    command += ['--cfg-options', 'train_cfg.max_epochs=1000', RANDOM_TEACHER]
-    printed = work_dir / 'printed.txt'
-    with open(printed, 'w') as file:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=ENVIRONMENT,
-            stdout=file,
-            stderr=file,
-            preexec_fn=listen_to_interrupts,
-        )
-        while not (work_dir / 'last_checkpoint').exists():
-            assert process.poll() is None, printed.read_text()
+    with open(folder / 'printed.txt', 'w+') as file:
+        options = ['--cfg-options', 'train_cfg.max_epochs=1000']
+        command = ['train', NKD, '--work-dir', folder, *options]
+        process = start(file, *command, RANDOM_TEACHER)
+        while not (folder / 'last_checkpoint').exists():
+            is_running = os.waitpid(process.pid, os.WNOHANG) == (0, 0)
+            assert is_running, (folder / 'printed.txt').read_text()
             time.sleep(0.05)
-        process.send_signal(number)
-        return process.wait(), printed.read_text()
+        os.kill(process.pid, number)
+    return os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
 
 
-@tiny.needs_safe_globals
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGKILL])
-def test_training_that_is_stopped_goes_on_with_resume(number, tmp_path):
-    code, output = stop_after_first_epoch(tmp_path, number)
-    if number == signal.SIGINT:
-        assert code == 130
-        assert 'run the same command with --resume' in output
-        assert 'Traceback' not in output
-    saved = Path((tmp_path / 'last_checkpoint').read_text())
+def start(output, *arguments):
+    return subprocess.Popen(
+        [*MMNKD, *map(str, arguments)],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=output,
+        stderr=output,
+        preexec_fn=listen_to_interrupts,
+    )
+
+
+@pytest.fixture(scope='module')
+def interrupted(tmp_path_factory):
+    """Interrupt a training; return its folder and what it printed."""
+    folder = tmp_path_factory.mktemp('interrupted')
+    code = stop_after_first_epoch(start, folder, signal.SIGINT)
+    output = (folder / 'printed.txt').read_text()
+    assert code == 130, output
+    return folder, output
+
+
+def check_that_it_goes_on(folder):
+    saved = Path((folder / 'last_checkpoint').read_text())
     done = int(saved.stem.split('_')[1])
     more = [f'train_cfg.max_epochs={done + 1}', RANDOM_TEACHER]
-    where = ['--work-dir', tmp_path, '--resume']
+    where = ['--work-dir', folder, '--resume']
     output = train(NKD, *where, '--cfg-options', *more)
     assert f'resumed epoch: {done}' in output
     assert f'Epoch(train) [{done + 1}]' in output
     assert f'Epoch(train) [{done}]' not in output
     assert 'loss_nkd_nontarget' in output
+
+
+@tiny.needs_safe_globals
+def test_a_training_that_is_interrupted_goes_on_with_resume(interrupted):
+    folder, output = interrupted
+    assert 'run the same command with --resume' in output
+    assert 'Traceback' not in output
+    check_that_it_goes_on(folder)
+
+
+@tiny.needs_safe_globals
+def test_a_training_that_is_killed_goes_on_with_resume(tmp_path):
+    begin = start if torch.cuda.is_available() else fork  # without a GPU
+    stop_after_first_epoch(begin, tmp_path, signal.SIGKILL)
+    check_that_it_goes_on(tmp_path)
 
 
 def test_train_has_the_options_of_mmpretrain(tmp_path):
@@ -82,20 +106,18 @@ def test_train_has_the_options_of_mmpretrain(tmp_path):
     assert config.train_dataloader.batch_size == 32
 
 
-def test_the_start_fits_a_screen_and_the_log_file_has_it_all(tmp_path):
-    options = ['--cfg-options', *SHORT, RANDOM_TEACHER]
-    command = [*MMNKD, 'train', NKD, '--work-dir', tmp_path]
-    output = run(*command, *options)
+def test_the_start_fits_a_screen_and_the_log_file_has_it_all(interrupted):
+    folder, output = interrupted
     start, _, _ = output.partition('Epoch(train)')
     assert len(start.splitlines()) <= 20
     assert 'Teacher: channels_last is on' in start
-    (log,) = tmp_path.glob('*/*.log')
+    log = min(folder.glob('*/*.log'))  # the resumed training has another
     assert f'Config, hooks and environment are in {log}' in start
     logged = log.read_text()
     for text in ('System environment:', 'Config:', 'Hooks will be executed'):
         assert text in logged
         assert text not in output
-    assert 'Epoch(train) [3]' in logged
+    assert re.search(r'Epoch\(train\) +\[1\]', logged)
 
 
 def refused(capsys, monkeypatch, *arguments):

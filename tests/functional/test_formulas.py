@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from draws import LOSSES, SHAPES, TARGETS, WITH_TEACHER, each, logits
+from draws import EVERY, SHAPES, each_with_targets, logits
 from golden import CASES, GOLDEN, golden, settings_of
 from torch.autograd import gradcheck
 
@@ -70,32 +70,28 @@ def test_losses_reproduce_the_golden_values_and_gradients(case, form):
 
 
 @pytest.mark.parametrize('shape', SHAPES)
-@each(LOSSES)
-@TARGETS
+@each_with_targets(EVERY)
 def test_losses_are_the_formulas_in_loops(loss, shape, make_target):
+    if 'iterations' in loss.settings and shape == (4, 1000):
+        shape = (4, 50)  # its loops are over pairs of classes
     student = logits(shape).requires_grad_()
     inputs = student, logits(shape, seed=1), make_target(shape)
     actual = loss(*inputs, reduction='none')
-    assert actual.tolist() == pytest.approx(loss.in_loops(*inputs), rel=1e-11)
+    expected = loss.in_loops(*inputs)
+    assert actual.tolist() == pytest.approx(expected, rel=1e-11, abs=1e-14)
 
 
 # The weights of WSLD, tf-NKD and USKD are constants of the gradient.
-DIFFERENTIABLE = {k: v for k, v in WITH_TEACHER.items() if k != 'wsld'}
+DIFFERENTIABLE = {
+    name: loss
+    for name, loss in EVERY.items()
+    if name not in ('wsld', 'tf_nkd', 'uskd')
+}
 
 
-@pytest.mark.parametrize('shape', [(5, 7), (1, 2)])
-@each(DIFFERENTIABLE)
-@TARGETS
+@pytest.mark.parametrize('shape', [(5, 7), (1, 2), (1, 3), (3, 2)])
+@each_with_targets(DIFFERENTIABLE)
 def test_losses_pass_gradcheck(loss, shape, make_target):
     student = logits(shape, scale=1.0).requires_grad_()
     rest = logits(shape, seed=1), make_target(shape)
     assert gradcheck(lambda s: loss(s, *rest), student)
-
-
-@each(WITH_TEACHER)
-def test_no_gradient_reaches_the_teacher(loss):
-    student = logits((5, 7)).requires_grad_()
-    teacher = logits((5, 7), seed=1).requires_grad_()
-    loss(student, teacher, torch.arange(5)).backward()
-    assert teacher.grad is None
-    assert student.grad.abs().sum() > 0

@@ -6,6 +6,7 @@ import torch
 from features import TAPS, distilled
 from mmengine.registry import MODELS
 from mmpretrain.models import ImageClassifier
+from on_logits import ON_LOGITS, STUDENT, TARGET, TEACHER, total
 
 import mmnkd.losses
 from mmnkd import functional
@@ -17,30 +18,6 @@ from mmnkd.losses import (
     TeacherLogitsLoss,
     TFNKDLoss,
 )
-
-STUDENT = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
-TEACHER = STUDENT.flip(0) * 2
-TARGET = torch.tensor([0, 6, 3, 3, 1])
-ON_LOGITS = {  # type: (function, whether it takes the target, settings)
-    'NKDLoss': (functional.nkd_loss, True, {'temperature': 3, 'gamma': 3.5}),
-    'KDLoss': (functional.kd_loss, False, {'temperature': 4}),
-    'DKDLoss': (
-        functional.dkd_loss,
-        True,
-        {'temperature': 2, 'alpha': 0.5, 'beta': 3},
-    ),
-    'WSLDLoss': (functional.wsld_loss, True, {'temperature': 3}),
-    'DISTLoss': (
-        functional.dist_loss,
-        False,
-        {'temperature': 2, 'beta': 2, 'gamma': 3},
-    ),
-}
-
-
-def total(result):
-    """Return the sum of what mmengine sums."""
-    return result if isinstance(result, torch.Tensor) else sum(result.values())
 
 
 def test_every_loss_of_the_folder_is_in_the_root_registry():
@@ -58,30 +35,34 @@ def test_modules_are_the_functions_times_their_weight(
     name, standardize, reduction
 ):
     function, takes_target, settings = ON_LOGITS[name]
-    module = MODELS.build(
-        {
-            'type': name,
-            **settings,
-            'standardize': standardize,
-            'loss_weight': 0.5,
-            'reduction': reduction,
-        }
-    )
-    assert isinstance(module, TeacherLogitsLoss)
+    given = {'loss_weight': 0.5, 'reduction': reduction, **settings}
     pair = (STUDENT, TEACHER)
-    if standardize:
-        pair = tuple(map(functional.standardize, pair))
+    if name != 'HardLabelLoss':  # whose teacher says a class
+        given['standardize'] = standardize
+        if standardize:
+            pair = tuple(map(functional.standardize, pair))
+    module = MODELS.build({'type': name, **given})
     expected = function(
         *pair, *[TARGET] * takes_target, **settings, reduction=reduction
     )
     actual = total(module(STUDENT, TEACHER, TARGET))
     torch.testing.assert_close(actual, 0.5 * expected)
+    assert isinstance(module, TeacherLogitsLoss) == ('standardize' in given)
+    assert not module.state_dict()
 
 
-def test_terms_are_logged_apart():
-    for name in ('NKDLoss', 'DKDLoss'):
-        terms = MODELS.build({'type': name})(STUDENT, TEACHER, TARGET)
-        assert list(terms) == ['target', 'nontarget']
+@pytest.mark.parametrize(
+    ('name', 'others'),
+    [
+        ('NKDLoss', 'nontarget'),
+        ('DKDLoss', 'nontarget'),
+        ('RLDLoss', 'nontarget'),
+        ('WKDLoss', 'transport'),
+    ],
+)
+def test_terms_are_logged_apart(name, others):
+    module = MODELS.build({'type': name, **ON_LOGITS[name][2]})
+    assert list(module(STUDENT, TEACHER, TARGET)) == ['target', others]
 
 
 @pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
@@ -92,11 +73,7 @@ def test_tf_nkd_module_is_the_function_times_its_weight(reduction):
     )
     assert torch.equal(module(STUDENT, None, TARGET), expected)
     assert module.teacher_taps is None
-
-
-@pytest.mark.parametrize('name', [*ON_LOGITS, 'TFNKDLoss'])
-def test_losses_on_logits_have_nothing_to_save(name):
-    assert not MODELS.build({'type': name}).state_dict()
+    assert not module.state_dict()
 
 
 def test_repr_shows_the_settings():
@@ -117,9 +94,10 @@ def test_bad_settings_of_all_losses_are_refused(setting, value):
 
 @pytest.mark.parametrize('name', ON_LOGITS)
 def test_negative_settings_are_refused_before_training(name):
-    for setting in ON_LOGITS[name][2]:
+    settings = ON_LOGITS[name][2]
+    for setting in settings:
         with pytest.raises(ValueError, match=rf'{setting}` to be.*got -1'):
-            MODELS.build({'type': name, setting: -1})
+            MODELS.build({'type': name, **settings, setting: -1})
 
 
 def test_taps_are_those_of_the_class_unless_the_config_names_others():

@@ -1,8 +1,18 @@
-"""The newer losses as modules: settings, terms, weights of samples."""
+"""Weights of samples, and the settings of the newer losses."""
 
 import pytest
 import torch
 from mmengine.registry import MODELS
+from on_logits import (
+    ENTROPY,
+    ON_LOGITS,
+    RLD,
+    STUDENT,
+    TARGET,
+    TEACHER,
+    WKD,
+    total,
+)
 
 from mmnkd import functional
 from mmnkd.classifier.losses import LossDict
@@ -16,77 +26,15 @@ from mmnkd.losses import (
     WTTMLoss,
 )
 
-STUDENT = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
-TEACHER = STUDENT.flip(0) * 2
-TARGET = torch.tensor([0, 6, 3, 3, 1])
-RLD = {'temperature': 2.0, 'alpha': 0.5, 'beta': 3.0}
-WKD = {'temperature': 2.0, 'gamma': 3.0, 'cost': 0.62}
-NEWER = {  # type: (function, whether it takes the target, settings)
-    'TTMLoss': (functional.ttm_loss, False, {'temperature': 4.0}),
-    'WTTMLoss': (functional.wttm_loss, False, {'temperature': 4.0}),
-    'RLDLoss': (functional.rld_loss, True, {**RLD, 'alpha_temperature': 1.0}),
-    'WKDLoss': (functional.wkd_loss, True, {**WKD, 'iterations': 3}),
-    'HardLabelLoss': (functional.hard_loss, False, {}),
-}
-OLDER = {
-    'KDLoss': (functional.kd_loss, False, {'temperature': 4.0}),
-    'NKDLoss': (functional.nkd_loss, True, {'temperature': 2.0}),
-    'DKDLoss': (functional.dkd_loss, True, {'temperature': 2.0}),
-    'WSLDLoss': (functional.wsld_loss, True, {'temperature': 2.0}),
-}
-ENTROPY = {'type': 'entropy', 'temperature': 2.0}
-REDUCTIONS = pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
 
-
-def total(result):
-    """Return the sum of what mmengine sums."""
-    return result if isinstance(result, torch.Tensor) else sum(result.values())
-
-
-def rows_of(function, takes_target, settings, pair=(STUDENT, TEACHER)):
-    target = [TARGET] * takes_target
-    return function(*pair, *target, **settings, reduction='none')
-
-
-@REDUCTIONS
-@pytest.mark.parametrize('name', NEWER)
-def test_modules_are_the_functions_times_their_weight(name, reduction):
-    module = MODELS.build(
-        {
-            'type': name,
-            **NEWER[name][2],
-            'loss_weight': 0.5,
-            'reduction': reduction,
-        }
-    )
-    expected = 0.5 * functional.reduce_loss(rows_of(*NEWER[name]), reduction)
-    actual = total(module(STUDENT, TEACHER, TARGET))
-    torch.testing.assert_close(actual, expected)
-    assert not module.state_dict()
-
-
-@pytest.mark.parametrize('name', sorted({*NEWER} - {'HardLabelLoss'}))
-def test_logits_can_be_standardized_first(name):
-    function, takes_target, settings = NEWER[name]
-    module = MODELS.build({'type': name, **settings, 'standardize': True})
-    pair = functional.standardize(STUDENT), functional.standardize(TEACHER)
-    expected = rows_of(function, takes_target, settings, pair).mean()
-    actual = total(module(STUDENT, TEACHER, TARGET))
-    torch.testing.assert_close(actual, expected)
-
-
-@REDUCTIONS
-@pytest.mark.parametrize('name', {**OLDER, **NEWER})
+@pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
+@pytest.mark.parametrize('name', sorted({*ON_LOGITS} - {'DISTLoss'}))
 def test_weights_of_samples_multiply_their_rows(name, reduction):
-    rows = rows_of(*{**OLDER, **NEWER}[name])
-    module = MODELS.build(
-        {
-            'type': name,
-            **{**OLDER, **NEWER}[name][2],
-            'sample_weight': ENTROPY,
-            'reduction': reduction,
-        }
-    )
+    function, takes_target, settings = ON_LOGITS[name]
+    inputs = STUDENT, TEACHER, *[TARGET] * takes_target
+    rows = function(*inputs, **settings, reduction='none')
+    given = {'sample_weight': ENTROPY, 'reduction': reduction, **settings}
+    module = MODELS.build({'type': name, **given})
     weight = functional.entropy_weight(STUDENT, TEACHER, temperature=2.0)
     torch.testing.assert_close(
         total(module(STUDENT, TEACHER, TARGET)),
@@ -148,12 +96,6 @@ def test_weights_of_samples_of_another_kind_are_refused(setting):
 def test_a_weight_at_no_temperature_is_refused():
     with pytest.raises(ValueError, match=r'sample_weight.temperature` to be'):
         NKDLoss(sample_weight={**ENTROPY, 'temperature': 0})
-
-
-def test_terms_are_logged_apart():
-    rld, wkd = RLDLoss(**RLD), WKDLoss(**WKD)
-    assert list(rld(STUDENT, TEACHER, TARGET)) == ['target', 'nontarget']
-    assert list(wkd(STUDENT, TEACHER, TARGET)) == ['target', 'transport']
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,11 @@
 import pytest
 import tiny
 import torch
+from on_logits import ENTROPY, STUDENT, TARGET, TEACHER, WKD, total
 from safetensors.torch import save_file
 
 from mmnkd import functional
 from mmnkd.losses import WKDLoss
-
-STUDENT = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
-TEACHER = STUDENT.flip(0) * 2
-TARGET = torch.tensor([0, 6, 3, 3, 1])
-WKD = {'temperature': 2.0, 'gamma': 3.0, 'cost': 0.62}
-ENTROPY = {'type': 'entropy', 'temperature': 2.0}
-
-
-def total(result):
-    """Return the sum of what mmengine sums."""
-    return result if isinstance(result, torch.Tensor) else sum(result.values())
 
 
 def test_the_cost_of_the_teachers_classifier_is_read_by_a_tap():
