@@ -65,6 +65,8 @@ def test_equal_channels_need_no_projection():
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_features_of_low_precision_do_not_overflow(dtype):
+    if tiny.OLD_TORCH and dtype == torch.float16:
+        pytest.skip('torch 2.1 has no convolution in float16 on a CPU')
     loss = mgd(2, 2, alpha=1.0).to(dtype)
     student = torch.full((2, 2, 3, 3), 300.0, dtype=dtype)
     result = loss(student, -student, None)
