@@ -58,7 +58,8 @@ def run(stack: str) -> dict | None:
     folder = '.venv' if stack == 'openmmlab' else f'.venv-{stack}'
     own = str(ROOT / folder / 'bin' / 'python')
     tests = [own, '-m', 'pytest', '-n', 'auto', '--maxprocesses', '4']
-    tests += ['--dist', 'loadfile', '-m', 'not slow and not docs']
+    tests += ['--dist', 'loadfile', '--no-loadscope-reorder']
+    tests += ['-m', 'not slow and not docs']
     printed = ''
     with subprocess.Popen(tests, cwd=ROOT, stdout=-1, text=True) as process:
         for line in process.stdout or ():

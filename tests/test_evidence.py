@@ -16,6 +16,7 @@ from command import ENVIRONMENT, ROOT
 from scipy.stats import ttest_rel
 
 sys.path.insert(0, str(ROOT / 'tools'))
+pytest.importorskip('timm.task')  # older ones lack it
 
 import evidence_plan
 import evidence_run

@@ -78,7 +78,7 @@ def test_ranks_go_on_with_all_epochs_that_were_begun(tmp_path):
 
 @pytest.mark.parametrize(
     'error',
-    [OSError(28, 'No space left'), torch.OutOfMemoryError('CUDA')],
+    [OSError(28, 'No space left'), torch.cuda.OutOfMemoryError('CUDA')],
 )
 def test_an_error_of_one_rank_stops_all(tmp_path, error):
     folder = tmp_path / 'store'
