@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # import reference, tiny
 import mmengine.config.config
 import pytest
 from mmengine.fileio import YamlHandler, register_handler
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import CheckpointLoader
 from yapf.yapflib.yapf_api import FormatCode
 
@@ -62,6 +62,12 @@ def pytest_collection_finish():
     """Keep what is imported out of the many collections of garbage."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def no_training_runs():
+    """Forget the training of a Runner that a test let fail."""
+    MessageHub.get_current_instance().pop_info('loop_stage')
 
 
 @pytest.fixture(autouse=True)
