@@ -17,6 +17,7 @@ import multiprocessing
 import random
 import statistics
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -100,35 +101,45 @@ def measure_memory(args):
                 process.join()
 
 
-def _write_zeros(store):
-    before, peak = _resident(), 0.0
+@contextlib.contextmanager
+def _told_growth(what):
+    """Print how many MB a block adds at most, looked at each millisecond."""
+    before, seen, done = _resident(), [], threading.Event()
 
+    def watch():
+        while not done.wait(0.001):
+            seen.append(_resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    yield
+    done.set()
+    watcher.join()
+    print(f'  {max(seen) - before:.1f} MB to {what} it')
+
+
+def _write_zeros(store):
     def answer(batch):
-        nonlocal peak
-        peak = max(peak, _resident())
         return torch.zeros(len(batch), 1000, dtype=torch.float16)
 
-    with writing(store):
+    with _told_growth('write'), writing(store):
         write_blocks(store, batches_of(store, store.missing, 256), answer)
-    print(f'  {peak - before:.1f} MB to write it')
 
 
 def _read_some(store):
-    before, peak = _resident(), 0.0
-    teacher = CachedTeacher(store.folder)
-    teacher.build(torch.nn.Identity())
-    draw = random.Random(0)
-    images = torch.zeros(256, 1, 1, 1)
-    text = json.dumps(store.views)
-    for _ in range(200):
-        samples = [DataSample() for _ in images]
-        for sample in samples:
-            view = (0, draw.randrange(store.count))
-            sample.set_field(view, 'view', field_type='metainfo')
-            sample.set_field(text, 'replay', field_type='metainfo')
-        teacher(images, samples=samples)
-        peak = max(peak, _resident())
-    print(f'  {peak - before:.1f} MB to read it')
+    with _told_growth('read'):
+        teacher = CachedTeacher(store.folder)
+        teacher.build(torch.nn.Identity())
+        draw = random.Random(0)
+        images = torch.zeros(256, 1, 1, 1)
+        text = json.dumps(store.views)
+        for _ in range(200):
+            samples = [DataSample() for _ in images]
+            for sample in samples:
+                view = (0, draw.randrange(store.count))
+                sample.set_field(view, 'view', field_type='metainfo')
+                sample.set_field(text, 'replay', field_type='metainfo')
+            teacher(images, samples=samples)
 
 
 def _top1(config, seed):
