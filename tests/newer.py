@@ -37,7 +37,7 @@ def matrix(classes, seed=3):
 
 COSTS = {classes: matrix(classes) for classes in (2, 3, 7, 9, 11, 50, 100)}
 WKD = {'temperature': 2.0, 'gamma': 30.0}
-SINKHORN = {'regularization': 0.05, 'iterations': 3}
+SINKHORN = {'regularization': 0.05, 'iterations': 10}
 RLD = {'alpha': 0.5, 'beta': 8.0}
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .store import MANIFEST, Store, differences, own
 
-__all__ = ['batches_of', 'own', 'write_blocks', 'writing']
+__all__ = ['batches_of', 'write_blocks', 'writing']
 
 
 @contextlib.contextmanager

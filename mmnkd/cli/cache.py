@@ -32,8 +32,8 @@ from ..cache import CachedTeacher, ReplayedDataset, ReplayedSampler
 from ..cache.config import cached_config
 from ..cache.reader import check_only_logits, check_unmixed
 from ..cache.rows import Rows
-from ..cache.store import Store, library_versions
-from ..cache.writer import batches_of, own, write_blocks, writing
+from ..cache.store import Store, library_versions, own
+from ..cache.writer import batches_of, write_blocks, writing
 from ..functional.tensors import target_of
 from ..teacher.source import check_inheritable, model_of, read_config
 from .launch import join_on_cpu

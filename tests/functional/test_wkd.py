@@ -189,7 +189,6 @@ def gradient(cost, target=None):
     teacher = logits((64, 100), seed=1)
     target = hard((64, 100)) if target is None else target
     settings = {'temperature': 8.0, 'gamma': 1.0, 'cost': cost, **SINKHORN}
-    settings['iterations'] = 10  # of the released code
     _, work = wkd_terms(student, teacher, target, **settings)
     (grad,) = torch.autograd.grad(work.sum(), student)
     return grad.flatten()
