@@ -196,11 +196,11 @@ def check_unmixed(preprocessor: nn.Module) -> None:
     if mixing is not None:
         names = [type(a).__name__ for a in getattr(mixing, 'augments', ())]
         raise ValueError(
-            f'Expected views that depend on (epoch, index) alone, but '
-            f'{" and ".join(names) or "batch_augments"} mix the images of a '
-            'batch after the data set. Leave out `augments` of '
-            '`model.train_cfg` (or `batch_augments` of `data_preprocessor`), '
-            'or take the live teacher.'
+            'Expected views that depend on (epoch, index) alone, but the '
+            'images of a batch are mixed after the data set, by '
+            f'{" and ".join(names) or "batch_augments"}. Leave out `augments` '
+            'of `model.train_cfg` (or `batch_augments` of '
+            '`data_preprocessor`), or take the live teacher.'
         )
 
 

@@ -74,11 +74,11 @@ def dense(tmp_path_factory):
         ),
         (
             {'model.train_cfg': MIXUP},
-            'Mixup mix the images of a batch after the data set',
+            'mixed after the data set, by Mixup. Leave',
         ),
         (
             {'model.train_cfg': CUTMIX},
-            'CutMix mix the images of a batch after the data set',
+            'mixed after the data set, by CutMix. Leave',
         ),
         ({'model.teacher.weights': 'aa'}, "weights have the hash 'aa'"),
         ({'model.head.num_classes': 9}, 'student has 9 and the teacher 10'),
@@ -176,7 +176,7 @@ def test_the_command_refuses_before_it_costs_time(
 def test_the_command_refuses_mixing_and_samplers_and_plain_models(tmp_path):
     for mixing, name in ((MIXUP, 'Mixup'), (CUTMIX, 'CutMix')):
         mixed = {**live_model(tmp_path), 'train_cfg': mixing}
-        with pytest.raises(ValueError, match=f'{name} mix the images'):
+        with pytest.raises(ValueError, match=f'the data set, by {name}'):
             cache(tmp_path, config=write_config(tmp_path, mixed))
     with pytest.raises(ValueError, match='has none to store'):
         cache(tmp_path, config=write_config(tmp_path, resnet()))
