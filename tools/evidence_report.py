@@ -29,6 +29,7 @@ without a correction for the number of methods.
 
 MORE = (
     'Mean ± standard deviation (seeds); differences are paired by seed. '
+    '"Open" means that the 95 % interval includes 0: more seeds would tell. '
     'Losses have their published values. [Results](docs/results.md) has every '
     'run, what is not run yet, and where NKD is not better than its baseline: '
     'values for 100 classes can be [too strong for ten](docs/tuning.md).'
@@ -39,6 +40,7 @@ PLANNED = """\
 Each of these experiments is written down as a plan, which its command carries
 out.
 """
+IN_README = 2  # tables
 MARKS = '<!-- results -->', '<!-- /results -->'
 KEYS = ('method', 'student', 'seed')
 
@@ -54,7 +56,7 @@ def read_results(path: Path) -> list[dict]:
 
 def write_report(root: Path, results: Path) -> None:
     """Write the page beside the folder `results`, and figures into it."""
-    sections, planned, headlines = [], [], []
+    sections, planned, headlines = [], [], {}
     for file in plans_in_order(root):
         plan = yaml.safe_load(file.read_text(encoding='utf8'))
         lines = read_results(results / f'{file.stem}.jsonl')
@@ -74,12 +76,12 @@ def write_report(root: Path, results: Path) -> None:
         sections.append(section(file.stem, plan, lines, students))
         several = [m for m in plan['methods'] if len(by_seed(students, m)) > 1]
         if 'headline' in plan and len(several) > 1:
-            headlines.append(headline(file.stem, plan, students))
+            headlines[file.stem] = headline(plan, students)
     if planned:
         sections.append('\n'.join([PLANNED, *planned, '']))
     page = '\n'.join([HEAD, *sections])
     results.with_suffix('.md').write_text(page, encoding='utf8')
-    write_headline(results.parents[1], headlines[0])
+    write_headline(results.parents[1], headlines)
 
 
 def plans_in_order(root: Path) -> list[Path]:
@@ -88,8 +90,12 @@ def plans_in_order(root: Path) -> list[Path]:
     return sorted(plans, key=lambda p: ('imagenette' not in p.stem, p.stem))
 
 
-def write_headline(root: Path, text: str) -> None:
-    """Put a table and a figure into README, between its two marks."""
+def write_headline(root: Path, headlines: dict[str, str]) -> None:
+    """Put tables and the first one's figure into README, between its marks."""
+    tables = list(headlines.values())[:IN_README]
+    name = next(iter(headlines))
+    figure = f'![Top-1 by epoch, and differences](docs/results/{name}.svg)'
+    text = '\n\n'.join([tables[0], figure, *tables[1:], MORE])
     readme = root / 'README.md'
     before, rest = readme.read_text('utf8').split(MARKS[0])
     _, after = rest.split(MARKS[1])
@@ -97,7 +103,7 @@ def write_headline(root: Path, text: str) -> None:
     readme.write_text(whole, encoding='utf8')
 
 
-def headline(name: str, plan: dict, students: list[dict]) -> str:
+def headline(plan: dict, students: list[dict]) -> str:
     rows = [
         '| method | top-1 (%) | minus baseline [95 %] | so it is |',
         '|---|---|---|---|',
@@ -107,8 +113,7 @@ def headline(name: str, plan: dict, students: list[dict]) -> str:
             cells = [method, *cells_of(plan, students, method)]
             rows.append(f'| {" | ".join(cells)} |')
     about = ' '.join(plan['headline'].split())
-    figure = f'![Top-1 by epoch, and differences](docs/results/{name}.svg)'
-    return '\n'.join([about, '', *rows, '', figure, '', MORE])
+    return '\n'.join([about, '', *rows])
 
 
 def section(
