@@ -173,7 +173,7 @@ def measure_accuracy(args):
     for seed in range(args.seeds):
         for name, config in configs.items():
             results[name].append(_top1(config, seed))
-        print(seed, {k: round(v[-1], 2) for k, v in results.items()})
+        print(seed, {k: round(float(v[-1]), 2) for k, v in results.items()})
     _summarize(results)
     if args.out:
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
