@@ -116,10 +116,8 @@ def test_a_killed_plan_goes_on_and_ends_as_one_never_stopped(whole, tmp_path):
     make_plan(tmp_path / 'plan.yml')
     process = start(tmp_path)
     work = tmp_path / 'work_dirs' / 'evidence' / 'plan'
-    deadline = time.monotonic() + 100
     while not list(work.glob('NKD*/last.pth')):
         assert process.poll() is None
-        assert time.monotonic() < deadline
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
