@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -60,7 +61,7 @@ class Run:
     def resolve(self) -> Config:
         """Read its config, without anything of this machine."""
         config = Config.fromfile(ROOT / self.config)
-        config.merge_from_dict(self.options)
+        config.merge_from_dict(deepcopy(self.options))  # it pops `_delete_`
         config.randomness = {'seed': self.seed}
         return config
 
