@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import mean
 from typing import Any, Optional
 
 import evidence_losses  # noqa: F401
@@ -39,7 +40,12 @@ class _Keeper(Hook):
     def __init__(self, seed: int, epochs_done: Any) -> None:
         self.seed = seed
         self.epochs_done = epochs_done
-        self.numbers = {'top1': [], 'seconds': 0.0, 'cpu_seconds': 0.0}
+        self.numbers = {
+            'top1': [],
+            'others': [],
+            'seconds': 0.0,
+            'cpu_seconds': 0.0,
+        }
         self.start = time.perf_counter(), time.process_time()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -52,9 +58,19 @@ class _Keeper(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         self._count(1)
 
+    def before_val_epoch(self, runner: Runner) -> None:
+        self.others = []
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any, outputs: list
+    ) -> None:
+        own = [float(each.pred_score[each.gt_label]) for each in outputs]
+        self.others += [1 - probability for probability in own]
+
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
         now = time.perf_counter(), time.process_time()
         self.numbers['top1'].append(round(metrics['accuracy/top1'], 3))
+        self.numbers['others'].append(round(mean(self.others), 4))
         self.numbers['seconds'] += now[0] - self.start[0]
         self.numbers['cpu_seconds'] += now[1] - self.start[1]
         self.start = now
@@ -127,7 +143,7 @@ def train(run: Run, results: Path, commit: str) -> Optional[dict]:
         runner.register_hook(keeper, 'LOWEST')
         runner.train()
         for key, value in keeper.numbers.items():
-            line[key] = value if key == 'top1' else round(value)
+            line[key] = value if isinstance(value, list) else round(value)
         line['commit'] = commit
         with open(results, 'a', encoding='utf8') as file:
             fcntl.flock(file, fcntl.LOCK_EX)
