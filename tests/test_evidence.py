@@ -20,7 +20,8 @@ pytest.importorskip('timm.task')  # older ones lack it
 
 import evidence_plan
 import evidence_run
-from evidence_report import difference, read_results, write_report
+from evidence_figure import difference
+from evidence_report import read_results, write_report
 
 RESULTS = sorted((ROOT / 'docs' / 'results').glob('*.jsonl'))
 PLANS = sorted((ROOT / 'tools' / 'plans').glob('*.yml'))
@@ -193,9 +194,11 @@ def test_page_is_what_the_committed_results_say(tmp_path):
 
 
 def test_files_of_results_are_small_and_of_a_plan():
-    for path in ROOT.glob('docs/results/*.[js]*'):
+    for path in ROOT.glob('docs/results/*.jsonl'):
         assert path.stat().st_size < 100_000
         assert path.stem in {plan.stem for plan in PLANS}
+    for path in ROOT.glob('docs/results/*.svg'):
+        assert path.stat().st_size < 100_000
 
 
 def test_every_result_can_be_run_again_from_its_config():

@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import mean
 
 import yaml
+from evidence_figure import baseline_of, by_seed, difference, draw
 
-from mmnkd.compare.statistics import Difference, paired_difference, spread
-from mmnkd.compare.summary import Band
+from mmnkd.compare.statistics import spread
 
 HEAD = """\
 # Results
@@ -72,7 +72,8 @@ def write_report(root: Path, results: Path) -> None:
         if not students:
             planned.append(not_run(file.stem, plan))
             continue
-        draw(plan, students, results / f'{file.stem}.svg')
+        for name, part in parts_of(file.stem, plan).items():
+            draw(part, lines, results / f'{name}.svg')
         sections.append(section(file.stem, plan, lines, students))
         several = [m for m in plan['methods'] if len(by_seed(students, m)) > 1]
         if 'headline' in plan and len(several) > 1:
@@ -124,8 +125,12 @@ def section(
     teachers = [r for r in lines if r not in students]
     if teachers:
         parts.append('\n'.join(map(teacher_line, teachers)))
-    parts.append(table(plan, students))
-    parts.append(f'![By epoch, and differences](results/{name}.svg)')
+    for file, part in parts_of(name, plan).items():
+        if part is not plan:
+            parts += [f'### {part["title"]}', part['paper']]
+        parts.append(table(part, students))
+        parts.append(f'![By epoch, and differences](results/{file}.svg)')
+        parts += [part['seen']] if 'seen' in part else []
     parts.append(
         f'{students[0]["epochs"]} epochs. {origin(lines)} '
         f'[All lines](results/{name}.jsonl).'
@@ -135,13 +140,26 @@ def section(
         - len(by_seed(students, method))
         for method, keys in plan['methods'].items()
     }
-    if any(missing.values()):
-        runs = '; '.join(f'{m} ({n})' for m, n in missing.items() if n)
+    if max(missing.values()) > 0:
+        runs = '; '.join(f'{m} ({n})' for m, n in missing.items() if n > 0)
         parts.append(
             f'Runs that are still missing: {runs}. The command for these:\n\n'
             f'```shell\npython tools/evidence.py tools/plans/{name}.yml\n```'
         )
     return '\n\n'.join(parts) + '\n'
+
+
+def parts_of(name: str, plan: dict) -> dict[str, dict]:
+    """Split a plan into its claims, by the name of the figure of each."""
+    methods = plan['methods']
+    return {
+        f'{name}-{number}': {
+            'against': 'baseline',
+            **claim,
+            'methods': {m: methods[m] for m in claim['rows'] if m in methods},
+        }
+        for number, claim in enumerate(plan.get('claims', []), 1)
+    } or {name: plan}
 
 
 def not_run(name: str, plan: dict) -> str:
@@ -162,42 +180,28 @@ def teacher_line(result: dict) -> str:
 
 
 def table(plan: dict, students: list[dict]) -> str:
+    against = plan.get('against', 'baseline')
+    shows_others = plan.get('shows') == 'others'
+    last = 'wrong classes get (%)' if shows_others else 'CPU min a run'
     rows = [
-        '| method | teacher | top-1 (%) | minus baseline [95 %] | so it is '
-        '| CPU min a run |',
+        f'| method | teacher | top-1 (%) | minus {against} [95 %] | so it is '
+        f'| {last} |',
         '|---|---|---|---|---|---|',
     ]
     for method in plan['methods']:
         runs = [r for r in students if r['method'] == method]
         if runs:
-            minutes = mean(r['cpu_seconds'] for r in runs) / 60
             link = f'[{method}](../{runs[0]["config"]})'
             cells = [link, runs[0]['teacher'] or '-']
             cells += cells_of(plan, students, method)
-            cells.append(f'{minutes:.1f}')
+            if shows_others:
+                others = [100 * r['others'][-1] for r in runs if 'others' in r]
+                cells.append(spread(others) if others else '')
+            else:
+                minutes = mean(r['cpu_seconds'] for r in runs) / 60
+                cells.append(f'{minutes:.1f}')
             rows.append(f'| {" | ".join(cells)} |')
     return '\n'.join(rows)
-
-
-def baseline_of(plan: dict, method: str) -> str:
-    """Name the method that another is compared with."""
-    if method.startswith('baseline'):
-        return method
-    return plan['methods'][method].get('against', 'baseline')
-
-
-def by_seed(students: list[dict], method: str) -> dict[int, float]:
-    return {
-        r['seed']: r['top1'][-1] for r in students if r['method'] == method
-    }
-
-
-def difference(
-    students: list[dict], method: str, against: str = 'baseline'
-) -> Difference:
-    return paired_difference(
-        by_seed(students, method), by_seed(students, against)
-    )
 
 
 def cells_of(plan: dict, students: list[dict], method: str) -> list[str]:
@@ -222,44 +226,3 @@ def origin(lines: list[dict]) -> str:
         f'Commit {each([r["commit"] for r in lines])}; {each(versions)}; '
         f'{each([r["hardware"] for r in lines])}.'
     )
-
-
-def draw(plan: dict, students: list[dict], path: Path) -> None:
-    """Draw mean curves with bands of one standard deviation, and gains."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-
-    methods = [m for m in plan['methods'] if by_seed(students, m)]
-    style = {'svg.hashsalt': 'mmnkd', 'svg.fonttype': 'none', 'font.size': 9}
-    with plt.rc_context(style):
-        figure, (curves, gains) = plt.subplots(
-            1, 2, figsize=(9, 3.6), layout='constrained'
-        )
-        for number, method in enumerate(methods):
-            color = plt.get_cmap('tab20')(number * 2 % 20 + number // 10)
-            runs = [r for r in students if r['method'] == method]
-            band = Band.of([dict(enumerate(r['top1'], 1)) for r in runs])
-            step = runs[0]['epochs'] / len(band.steps)
-            epochs = [step * number for number in band.steps]
-            curves.plot(epochs, band.middle, color=color, label=method)
-            both = list(zip(band.middle, band.std))
-            low, high = [m - s for m, s in both], [m + s for m, s in both]
-            curves.fill_between(epochs, low, high, color=color, alpha=0.15)
-            against = baseline_of(plan, method)
-            gain, half, n, *_ = difference(students, method, against)
-            if method != against and n:
-                width = half if n > 1 else 0
-                gains.errorbar(
-                    gain, method, xerr=width, fmt='o', color=color, capsize=3
-                )
-        curves.set(xlabel='epoch', ylabel='top-1 (%)')
-        curves.legend(fontsize=7)
-        gains.set(xlabel='top-1 minus baseline, 95 % interval (points)')
-        gains.axvline(0, color='gray', linewidth=0.8)
-        gains.invert_yaxis()
-        for axes in (curves, gains):
-            axes.grid(alpha=0.3)
-        figure.savefig(path, metadata={'Date': None})
-        plt.close(figure)
