@@ -14,9 +14,9 @@ import torch
 import yaml
 from command import ENVIRONMENT, ROOT
 from scipy.stats import ttest_rel
+from tiny import needs_safe_globals
 
 sys.path.insert(0, str(ROOT / 'tools'))
-pytest.importorskip('timm.task')  # older ones lack it
 
 import evidence_plan
 import evidence_run
@@ -25,6 +25,8 @@ from evidence_report import read_results, write_report
 
 RESULTS = sorted((ROOT / 'docs' / 'results').glob('*.jsonl'))
 PLANS = sorted((ROOT / 'tools' / 'plans').glob('*.yml'))
+
+pytestmark = needs_safe_globals
 
 # The tool.
 

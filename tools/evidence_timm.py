@@ -6,7 +6,6 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmpretrain.models import ImageClassifier
-from timm.task.distillation import DistillationTeacher, LogitDistillationTask
 from torch import Tensor
 
 from mmnkd.checkpoint import load_strictly, read_state_dict
@@ -32,6 +31,11 @@ class TimmDistilledClassifier(ImageClassifier):
         logits_tap: str = '',
         **student: Any,
     ) -> None:
+        from timm.task.distillation import (
+            DistillationTeacher,
+            LogitDistillationTask,
+        )
+
         super().__init__(**student)
         network = MODELS.build(Config.fromfile(teacher['model']).model)
         file = teacher['checkpoint']
