@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from command import ENVIRONMENT, ROOT
+from mmengine.config import Config
 from scipy.stats import ttest_rel
 from tiny import needs_safe_globals
 
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT / 'tools'))
 import evidence_plan
 import evidence_run
 from evidence_figure import difference
+from evidence_memory import RememberedDataset, remember
 from evidence_report import read_results, write_report
 
 RESULTS = sorted((ROOT / 'docs' / 'results').glob('*.jsonl'))
@@ -31,6 +33,24 @@ pytestmark = needs_safe_globals
 # The tool.
 
 EPOCHS = 6
+REPLAYED = {
+    '_delete_': True,
+    'type': 'ReplayedDataset',
+    'dataset': {
+        'type': 'Digits',
+        'split': 'train',
+        'indices': 256,
+        'pipeline': [
+            {'type': 'RandomCrop', 'crop_size': 8, 'padding': 1},
+            {'type': 'PackInputs'},
+        ],
+    },
+}
+IN_TURN = {
+    '_delete_': True,
+    'type': 'ReplayedSampler',
+    'sampler': {'type': 'DefaultSampler', 'shuffle': True},
+}
 
 
 def make_plan(path):
@@ -40,7 +60,8 @@ def make_plan(path):
         options = {
             'train_cfg.max_epochs': EPOCHS,
             'param_scheduler.T_max': EPOCHS,
-            'train_dataloader.dataset.indices': 256,
+            'train_dataloader.dataset': copy.deepcopy(REPLAYED),
+            'train_dataloader.sampler': copy.deepcopy(IN_TURN),
         }
         config = f'configs/demo/{name}_1xb64_digits.py'
         return {'config': config, 'options': options, **keys}
@@ -67,11 +88,11 @@ def make_plan(path):
     path.write_text(yaml.safe_dump(plan, sort_keys=False))
 
 
-def start(folder):
+def start(folder, *options):
     """Start the plan in a folder, where its work and results go."""
     tool = [sys.executable, str(ROOT / 'tools' / 'evidence.py')]
     return subprocess.Popen(
-        [*tool, 'plan.yml', '--results', 'results'],
+        [*tool, 'plan.yml', '--results', 'results', *options],
         cwd=folder,
         env={**ENVIRONMENT, 'PYTHONPATH': str(ROOT)},
         stdout=subprocess.PIPE,
@@ -113,6 +134,40 @@ def test_a_plan_leaves_a_line_for_each_run(whole):
     assert lines['NKD']['teacher'] == 'tiny too'
     assert str(ROOT) not in json.dumps(lines)
     assert str(folder) not in json.dumps(lines)
+
+
+def test_remembered_samples_change_nothing(whole, tmp_path):
+    make_plan(tmp_path / 'plan.yml')
+    finish(start(tmp_path, '--remember'))
+    for method, line in lines_of(whole[0]).items():
+        again = lines_of(tmp_path)[method]
+        for key in ('top1', 'others', 'hash'):
+            assert again[key] == line[key]
+
+
+def test_views_that_are_drawn_anew_are_not_remembered():
+    config = Config.fromfile(
+        ROOT / 'configs/demo/baseline_tiny_1xb64_digits.py'
+    )
+    remember(config)
+    assert config.train_dataloader.dataset.type == 'Digits'
+    assert config.val_dataloader.dataset.type == 'RememberedDataset'
+
+
+def test_a_view_is_made_once_and_other_data_are_forgotten():
+    config = Config({'train_dataloader': {'dataset': REPLAYED['dataset']}})
+    config.val_dataloader = {'dataset': {**REPLAYED['dataset'], 'indices': 8}}
+    remember(config)
+    dataset = config.val_dataloader.dataset
+    first = RememberedDataset(dataset.dataset)
+    again = RememberedDataset(dataset.dataset)
+    assert first[3] is again[3]
+    assert len(again) == 8
+    dataset.dataset.indices = 9
+    config.val_dataloader.dataset = dataset.dataset
+    remember(config)
+    assert RememberedDataset(dataset.dataset)[3] is not first[3]
+    assert len(RememberedDataset.memory) == 1
 
 
 def test_a_killed_plan_goes_on_and_ends_as_one_never_stopped(whole, tmp_path):

@@ -35,7 +35,9 @@ import mmnkd
 RESULTS = ROOT / 'docs' / 'results'
 
 
-def carry_out(runs: list[Run], results: Path, processes: int) -> bool:
+def carry_out(
+    runs: list[Run], results: Path, processes: int, remembers: bool
+) -> bool:
     """Train the teachers, then the students; tell whether all went well."""
     console = Console(soft_wrap=True)
     missing = [run for run in runs if not is_done(run, results, console)]
@@ -60,7 +62,7 @@ def carry_out(runs: list[Run], results: Path, processes: int) -> bool:
             jobs = {
                 pool.submit(store, run)
                 if part == 'stores'
-                else pool.submit(train, run, results, commit): run
+                else pool.submit(train, run, results, commit, remembers): run
                 for run in runs_of(part, missing)
             }
             pending = set(jobs)
@@ -149,6 +151,12 @@ def main() -> None:
         metavar='KEY=VALUE,...',
         help='of method, seed, teacher; repeated: any of them',
     )
+    parser.add_argument(
+        '--remember',
+        action='store_true',
+        help='keep all views in memory, so that only the first run of a '
+        'process draws them; for small images',
+    )
     parser.add_argument('--results', type=Path, default=RESULTS)
     args = parser.parse_args()
     if args.plan == 'report':
@@ -159,7 +167,8 @@ def main() -> None:
         parser.error(f'no run of {args.plan} matches --only {args.only}')
     args.results.mkdir(parents=True, exist_ok=True)
     results = args.results / f'{Path(args.plan).stem}.jsonl'
-    sys.exit(0 if carry_out(runs, results, args.processes) else 1)
+    well = carry_out(runs, results, args.processes, args.remember)
+    sys.exit(0 if well else 1)
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ import mmcv
 import mmengine
 import mmpretrain
 import torch
+from evidence_memory import remember
 from evidence_plan import WORK, Run, digest
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -130,7 +131,9 @@ def store(run: Run) -> Optional[Path]:
     return run.store
 
 
-def train(run: Run, results: Path, commit: str) -> Optional[dict]:
+def train(
+    run: Run, results: Path, commit: str, remembers: bool
+) -> Optional[dict]:
     """Train, and append a line to `results`; None if another does it now."""
     config = run.resolve()
     with alone_in(run.folder) as is_alone:
@@ -138,6 +141,8 @@ def train(run: Run, results: Path, commit: str) -> Optional[dict]:
             return None
         line = describe(run, config)
         localize(run, config)
+        if remembers:
+            remember(config)
         runner = Runner.from_cfg(config)
         keeper = _Keeper(run.seed, counter)
         runner.register_hook(keeper, 'LOWEST')
