@@ -23,7 +23,8 @@ the same images in the same order and starts from the same weights (but for
 losses with parameters of their own). Its 95 % interval is Student's, for the
 mean over the seeds; it covers the draw of the seed, not that of the test
 images. A method is called better or worse where the interval leaves out 0,
-without a correction for the number of methods.
+without a correction for the number of methods. Processor time also depends on
+what else the machine did, and on whether `--remember` kept the images.
 """
 
 
