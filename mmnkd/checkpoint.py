@@ -12,20 +12,25 @@ import difflib
 import os
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 import torch
 from mmengine.logging.history_buffer import HistoryBuffer
+from mmengine.optim import OneCycleParamScheduler
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 
 from .download import check_archive, downloaded, warn_of_hash
 from .registry import require
 
-_STATISTICS = ('min', 'max', 'current', 'mean')
+# The methods that files name: of the logs, and of one scheduler's state.
+_METHODS: Mapping[Any, Sequence[str]] = {
+    HistoryBuffer: ('min', 'max', 'current', 'mean'),
+    OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+}
 
 
 def reads_trainings() -> bool:
@@ -46,8 +51,9 @@ def expect_reading_trainings(option: str) -> None:
 def allow_mmengine_checkpoints() -> None:
     """Let torch's safe loader read what mmengine's Runner saves.
 
-    Those files hold HistoryBuffer objects: numpy arrays of numbers and four
-    methods of the class. Nothing else becomes loadable.
+    Those files hold HistoryBuffer objects, which are numpy arrays of numbers
+    and four methods of the class, and a OneCycleLR's state names a method.
+    Nothing else becomes loadable.
     """
     if not reads_trainings():
         return
@@ -56,7 +62,7 @@ def allow_mmengine_checkpoints() -> None:
     scalar: Any = np.float64(1).__reduce__()[0]
     torch.serialization.add_safe_globals(
         [
-            HistoryBuffer,
+            *_METHODS,
             np.ndarray,
             np.dtype,
             *(type(np.dtype(code)) for code in '?bhilqBHILQefd'),
@@ -65,18 +71,18 @@ def allow_mmengine_checkpoints() -> None:
             (reconstruct, 'numpy._core.multiarray._reconstruct'),
             (scalar, 'numpy.core.multiarray.scalar'),
             (scalar, 'numpy._core.multiarray.scalar'),
-            (_statistic, 'builtins.getattr'),
+            (_method, 'builtins.getattr'),
         ]
     )
 
 
-def _statistic(owner: Any, name: str) -> Any:
+def _method(owner: Any, name: str) -> Any:
     """Stand in for ``getattr``, by which pickle names a class's method."""
-    if owner is HistoryBuffer and name in _STATISTICS:
+    if isinstance(owner, type) and name in _METHODS.get(owner, ()):
         return getattr(owner, name)
+    known = [f'{c.__name__}.{m}' for c in _METHODS for m in _METHODS[c]]
     raise pickle.UnpicklingError(
-        f'Expected a statistic of HistoryBuffer {_STATISTICS}, but got '
-        f'{name!r} of {owner!r}.'
+        f'Expected one of {known}, but got {name!r} of {owner!r}.'
     )
 
 

@@ -10,9 +10,11 @@ import tiny
 import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import OneCycleParamScheduler
+from mmengine.registry import PARAM_SCHEDULERS
 from safetensors.torch import save_file
 
-from mmnkd.checkpoint import _statistic, check_file, read_state_dict
+from mmnkd.checkpoint import _method, check_file, read_state_dict
 from mmnkd.cli.resume import choose_checkpoint
 
 
@@ -27,7 +29,7 @@ class Malicious:
 
 
 class NamesAMethod:
-    """Asks for another method than a statistic, a step of an attack."""
+    """Asks for another method than those of files, a step of an attack."""
 
     def __reduce__(self):
         return getattr, (HistoryBuffer, 'register_statistics')
@@ -53,17 +55,22 @@ def test_a_malicious_pickle_is_refused(tmp_path, disguise):
 
 
 @tiny.needs_safe_globals
-def test_getattr_reaches_the_statistics_and_nothing_else(tmp_path):
+def test_getattr_reaches_a_few_methods_and_nothing_else(tmp_path):
     torch.save(NamesAMethod(), tmp_path / 'x.pth')
-    with pytest.raises(pickle.UnpicklingError, match='statistic of HistoryB'):
+    with pytest.raises(
+        pickle.UnpicklingError, match=r'one of .*HistoryBuffer.min'
+    ):
         torch.load(tmp_path / 'x.pth')
     for owner, name in (
         (HistoryBuffer, '__init__'),
         (HistoryBuffer, 'register_statistics'),
+        (OneCycleParamScheduler, '__init__'),
+        (OneCycleParamScheduler, 'mean'),
         (str, 'mean'),
+        ({}, 'mean'),
     ):
         with pytest.raises(pickle.UnpicklingError):
-            _statistic(owner, name)
+            _method(owner, name)
 
 
 def test_mmengine_resumes_its_own_logs(tmp_path):
@@ -73,6 +80,48 @@ def test_mmengine_resumes_its_own_logs(tmp_path):
     loaded = torch.load(tmp_path / 'x.pth')
     assert loaded['log'].mean() == 1.5
     assert (loaded['scalar'], loaded['count']) == (3, 4)
+
+
+SCHEDULERS = {
+    'ConstantLR': {},
+    'CosineAnnealingLR': {'T_max': 5},
+    'CosineRestartLR': {
+        'periods': [2, 3],
+        'restart_weights': [1, 1],
+        'eta_min': 0,
+    },
+    'ExponentialLR': {'gamma': 0.5},
+    'LinearLR': {},
+    'MultiStepLR': {'milestones': [2]},
+    'OneCycleLR': {'eta_max': 0.1, 'total_steps': 9},
+    'PolyLR': {},
+    'ReduceOnPlateauLR': {'monitor': 'loss'},
+    'StepLR': {'step_size': 2},
+}
+
+
+def is_of_mmengine(name, scheduler):
+    return name.endswith('LR') and scheduler.__module__.startswith('mmengine')
+
+
+@tiny.needs_safe_globals
+@pytest.mark.parametrize('anneal', ['cos', 'linear'])
+def test_schedulers_of_mmengine_resume(tmp_path, anneal):
+    known = {n for n in PARAM_SCHEDULERS.module_dict if n.endswith('LR')}
+    known = {
+        n
+        for n in known
+        if PARAM_SCHEDULERS.get(n).__module__.startswith('mmengine')
+    }
+    assert known == SCHEDULERS.keys()
+    for name, settings in SCHEDULERS.items():
+        optimizer = torch.optim.SGD([torch.ones(1)], 0.1, momentum=0.9)
+        config = {'type': name, 'optimizer': optimizer, **settings}
+        if name == 'OneCycleLR':
+            config['anneal_strategy'] = anneal
+        state = PARAM_SCHEDULERS.build(config).state_dict()
+        torch.save(state, tmp_path / 'x.pth')
+        assert torch.load(tmp_path / 'x.pth') == state, name
 
 
 @pytest.fixture
