@@ -55,7 +55,8 @@ def draw(plan: dict, lines: list[dict], path: Path) -> None:
             draw_curve(left, runs, shown, color=colors[method])
             draw_gain(right, plan, lines, method, color=colors[method])
         if shown == 'others':
-            for teacher in [r for r in lines if r['method'] == 'teacher']:
+            teachers = [r for r in lines if r['method'] == 'teacher']
+            for teacher in [r for r in teachers if 'others' in r]:
                 level, name = teacher['others'][-1], teacher['student']
                 left.axhline(level, color='gray', ls='--', label=name)
         left.set(xlabel='epoch', ylabel=LABELS[shown])
