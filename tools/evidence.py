@@ -48,7 +48,7 @@ def carry_out(
     epochs = sum(run.resolve().train_cfg.max_epochs for run in missing)
     commit = commit_of_this_tree()
     context = multiprocessing.get_context('spawn')
-    seen = context.Value('i', 0)
+    seen = context.Array('i', 2)  # trained by this command, and earlier
     columns = [TextColumn('epochs'), BarColumn(), MofNCompleteColumn()]
     columns.append(TextColumn('{task.fields[left]}'))
     well = True
@@ -68,8 +68,10 @@ def carry_out(
             pending = set(jobs)
             while pending:
                 finished, pending = wait(pending, 1, FIRST_COMPLETED)
-                left = time_left(time.monotonic() - start, seen.value, epochs)
-                progress.update(task, completed=seen.value, left=left)
+                trained, earlier = seen
+                elapsed = time.monotonic() - start
+                left = time_left(elapsed, trained, epochs - earlier)
+                progress.update(task, completed=trained + earlier, left=left)
                 for job in finished:
                     well &= job.exception() is None
                     progress.console.print(
@@ -112,10 +114,10 @@ def outcome(job: Any) -> str:
     return f'top-1 {line["top1"][-1]:.2f} % in {line["seconds"]} s'
 
 
-def time_left(elapsed: float, seen: int, total: int) -> str:
-    if not seen:
+def time_left(elapsed: float, trained: int, total: int) -> str:
+    if not trained:
         return ''
-    minutes = round(elapsed / seen * (total - seen) / 60)
+    minutes = round(elapsed / trained * (total - trained) / 60)
     return f'{minutes // 60}:{minutes % 60:02} h left'
 
 

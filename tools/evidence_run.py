@@ -38,9 +38,9 @@ class _Keeper(Hook):
     that was never stopped.
     """
 
-    def __init__(self, seed: int, epochs_done: Any) -> None:
+    def __init__(self, seed: int, epochs: Any) -> None:
         self.seed = seed
-        self.epochs_done = epochs_done
+        self.epochs = epochs  # trained by this command, and by earlier ones
         self.numbers = {
             'top1': [],
             'others': [],
@@ -51,13 +51,13 @@ class _Keeper(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         self.numbers = checkpoint['meta']['numbers']
-        self._count(checkpoint['meta']['epoch'])
+        self._count(1, checkpoint['meta']['epoch'])
 
     def before_train_epoch(self, runner: Runner) -> None:
         set_random_seed(1000 * self.seed + runner.epoch)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        self._count(1)
+        self._count(0, 1)
 
     def before_val_epoch(self, runner: Runner) -> None:
         self.others = []
@@ -84,12 +84,12 @@ class _Keeper(Hook):
         folder = Path(runner.work_dir)
         os.replace(folder / 'new.pth', folder / 'last.pth')
 
-    def _count(self, epochs: int) -> None:
-        with self.epochs_done.get_lock():
-            self.epochs_done.value += epochs
+    def _count(self, which: int, epochs: int) -> None:
+        with self.epochs.get_lock():
+            self.epochs[which] += epochs
 
 
-def start_worker(epochs_done: Any) -> None:
+def start_worker(epochs: Any) -> None:
     """Take one thread, and end when the parent is killed."""
 
     def follow() -> None:
@@ -97,7 +97,7 @@ def start_worker(epochs_done: Any) -> None:
         os._exit(1)
 
     global counter
-    counter = epochs_done
+    counter = epochs
     torch.set_num_threads(1)
     threading.Thread(target=follow, daemon=True).start()
 
